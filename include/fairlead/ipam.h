@@ -279,12 +279,13 @@ bool ipam_may_claim(const struct ipam *ipam, const struct ipam_request *r, const
 
 /*
  * The time, in seconds of the wall clock, by which addresses that are let go cool down from now on.
- * True if that freed any: then others may be decided otherwise.
+ * Those that were let go later than that count as let go now: the clock was set back.  True if that
+ * freed any: then others may be decided otherwise.
  */
 bool ipam_set_time(struct ipam *ipam, int64_t now_s);
 /* When the next one is free; INT64_MAX: none cools down. */
 int64_t ipam_next_cooled(const struct ipam *ipam);
-/* A number that grows with each that begins. */
+/* A number that grows with each that begins, or begins anew. */
 uint64_t ipam_n_cooled(const struct ipam *ipam);
 /*
  * All of them as text, a line each, the last that was released first: "192.0.2.1 shop/web

@@ -279,6 +279,7 @@ static void fill(struct controller *ctl)
 {
 	machines_fill(ctl);
 	namespaces_fill(ctl);
+	cooling_fill(ctl);
 }
 
 static void freed(struct controller *ctl)

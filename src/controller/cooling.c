@@ -2,9 +2,10 @@
 /*
  * Which addresses cool down (cool-down of a pool) no object tells once the Services that had them
  * are gone.  So the leader writes them into a ConfigMap of their own, which no speaker follows, a
- * second after one was let go or before it ends.  A standby sees Services go as well and has them
- * in its books by itself; what the ConfigMap says comes to that when it leads, and is all that a
- * controller knows which was just started.
+ * second after one was let go, though not more often than every ten, and before it ends.  A standby
+ * sees Services go as well and has them in its books by itself; what the ConfigMap says comes to
+ * that when it leads, and is all that a controller knows which was just started.  As the ConfigMap
+ * may lack what only the standby knows, it is compared whenever the books are new.
  *
  * The ConfigMap helps, and nothing waits for it: if it cannot be written, addresses cool down as
  * long as one of the controllers lives.
@@ -26,10 +27,11 @@
 
 /* What is let go at once is written at once. */
 #define GATHER_S 1
+#define EVERY_S 10
 #define RETRY_DOUBLINGS_MAX 6
 /* The wall clock may be set while the timer runs. */
-/* of the 1 MiB of a ConfigMap */
 #define LOOK_S 60
+/* of the 1 MiB of a ConfigMap */
 #define TEXT_MAX_BYTES 900000
 
 static void arm(struct event *ev, int64_t s)
@@ -44,13 +46,18 @@ static void arm(struct event *ev, int64_t s)
 
 static bool is_unwritten(const struct controller *ctl)
 {
-	return ctl->ipam && ipam_n_cooled(ctl->ipam) != ctl->cooling.n_written;
+	return ctl->ipam &&
+	       (ctl->cooling.is_unwritten || ipam_n_cooled(ctl->ipam) != ctl->cooling.n_written);
 }
 
 static void write_later(struct controller *ctl)
 {
+	int64_t delay_s = GATHER_S << ctl->cooling.n_failed;
+	int64_t next_ms = ctl->cooling.sent_ms ? ctl->cooling.sent_ms + EVERY_S * 1000 : 0;
+	int64_t left_s = (next_ms - clock_ms() + 999) / 1000;
+
 	if (is_unwritten(ctl) && !ctl->cooling.request)
-		arm(ctl->cooling.write, GATHER_S << ctl->cooling.n_failed);
+		arm(ctl->cooling.write, left_s > delay_s ? left_s : delay_s);
 }
 
 static void written(int status, struct json_object *obj, const struct err *e, void *arg)
@@ -72,7 +79,7 @@ static void written(int status, struct json_object *obj, const struct err *e, vo
 		if (status == 404 || status == 409)
 			ctl->cooling.exists = status == 409;
 		ctl->cooling.n_failed += ctl->cooling.n_failed < RETRY_DOUBLINGS_MAX;
-		ctl->cooling.n_written = UINT64_MAX;
+		ctl->cooling.is_unwritten = true;
 		free(TAKE(ctl->cooling.text));
 	}
 	if (ctl->leading)
@@ -109,6 +116,7 @@ static void send_text(struct controller *ctl, const char *text)
 	};
 	free(ctl->cooling.text);
 	ctl->cooling.text = xstrdup(text);
+	ctl->cooling.sent_ms = clock_ms();
 	ctl->cooling.request = kube_request_start(ctl->client, &spec, written, ctl);
 }
 
@@ -121,6 +129,7 @@ void cooling_flush(struct controller *ctl)
 	evtimer_del(ctl->cooling.write);
 	ipam_print_cooling(ctl->ipam, TEXT_MAX_BYTES, &text);
 	ctl->cooling.n_written = ipam_n_cooled(ctl->ipam);
+	ctl->cooling.is_unwritten = false;
 	const char *seen = ctl->cooling.text ? ctl->cooling.text : "";
 	if (strcmp(seen, buf_str(&text)) != 0)
 		send_text(ctl, buf_str(&text));
@@ -160,13 +169,39 @@ void cooling_freed(struct controller *ctl)
 	arm(ctl->cooling.due, left_s < 1 ? 1 : left_s < LOOK_S ? left_s : LOOK_S);
 }
 
+/* Does any address, or did one once? */
+static bool may_cool(const struct controller *ctl)
+{
+	const struct configuration *c = ipam_configuration(ctl->ipam);
+	bool any = ctl->cooling.text;
+
+	for (size_t i = 0; i < c->n_pools; i++)
+		any |= c->pools[i].cool_down_s > 0;
+	return any;
+}
+
+void cooling_fill(struct controller *ctl)
+{
+	if (!may_cool(ctl))
+		return;
+	ctl->cooling.is_unwritten = true;
+	/* Once what the old ones had is in the new ones. */
+	evtimer_del(ctl->cooling.due);
+	arm(ctl->cooling.due, GATHER_S);
+}
+
 /* ---- what was written ---- */
 
 void cooling_seen(struct controller *ctl, const struct kube_config_map *m)
 {
-	free(ctl->cooling.text);
+	const char *text = m ? labels_get(&m->data, COOLING_KEY) : NULL;
+	const char *known = ctl->cooling.text;
+
+	ctl->cooling.is_unwritten |= strcmp(text ? text : "", known ? known : "") != 0;
 	ctl->cooling.exists = m;
-	ctl->cooling.text = m ? xstrdup_null(labels_get(&m->data, COOLING_KEY)) : NULL;
+	free(ctl->cooling.text);
+	ctl->cooling.text = xstrdup_null(text);
+	cooling_freed(ctl);
 }
 
 int cooling_start(struct controller *ctl)

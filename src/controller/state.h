@@ -105,7 +105,10 @@ struct controller_stats {
 struct controller;
 /* The calls from lower files to upper ones; set at the start. */
 struct controller_calls {
-	/* The books are new: the addresses of machines, and Namespaces, into them. */
+	/*
+	 * The books are new: the addresses of machines, and Namespaces, into them.  What cools down
+	 * follows.
+	 */
 	void (*fill)(struct controller *ctl);
 	void (*freed)(struct controller *ctl);   /* an address is free */
 	void (*written)(struct controller *ctl); /* a patch has ended */
@@ -191,7 +194,10 @@ struct controller {
 		struct kube_request *request;
 		char *text; /* as it was seen or written last; NULL: none */
 		bool exists;
-		uint64_t n_written;    /* ipam_n_cooled() then */
+		/* The books are new, or what was seen last is not what was written last. */
+		bool is_unwritten;
+		uint64_t n_written;    /* ipam_n_cooled() of these books then */
+		int64_t sent_ms;       /* when it was written last; 0: never */
 		unsigned int n_failed; /* in a row */
 	} cooling;
 	struct record_server server;

@@ -176,10 +176,25 @@ bool ipam_first_cooling(const struct ipam *ipam, const char *key, const struct i
 
 /* ---- time ---- */
 
+/* The clock was ahead, and nothing cools down for as long as that.  Their order stays. */
+static void set_back(struct ipam *ipam, int64_t now_s)
+{
+	struct ipam_cooling *cooling;
+
+	for (size_t i = 0; i < ipam->n_pools; i++)
+		DL_FOREACH(ipam->pools[i].cooling, cooling)
+			if (cooling->since_s > now_s) {
+				cooling->since_s = now_s;
+				ipam->n_cooled++;
+			}
+}
+
 bool ipam_set_time(struct ipam *ipam, int64_t now_s)
 {
 	bool freed = false;
 
+	if (now_s < ipam->now_s)
+		set_back(ipam, now_s);
 	ipam->now_s = now_s;
 	for (size_t i = 0; i < ipam->n_pools; i++) {
 		struct ipam_pool *pool = &ipam->pools[i];

@@ -1600,6 +1600,75 @@ static void test_cooling_at_the_end(void **state)
 	}
 }
 
+/* What went while another one led, which did not write it. */
+static void test_cooling_at_a_takeover(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		begin(seed, 50);
+		configure("PATCH", "/fairlead", COOLING);
+		put_service("a", "");
+		assert_string_equal(address_of("a"), "10.0.0.0");
+		take_lease();
+		run_until(is_deposed, "it still leads");
+		delete_service("a");
+		run_until(leads, "it does not lead");
+		run_for(3000);
+		assert_true(is_written("10.0.0.0 default/a "));
+		end();
+	}
+}
+
+/* Whatever became of the books, or of the ConfigMap, since it was written last. */
+static void test_cooling_is_written_again(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		begin(seed, 50);
+		configure("PATCH", "/fairlead", COOLING);
+		put_service("a", "");
+		assert_string_equal(address_of("a"), "10.0.0.0");
+		put_service("b", "");
+		assert_string_equal(address_of("b"), "10.0.0.1");
+		delete_service("a");
+		run_for(3000);
+		assert_true(is_written("10.0.0.0 default/a "));
+		configure("PATCH", "/fairlead", COOLING "# an edit");
+		run_for(100);
+		delete_service("b");
+		run_for(13000);
+		assert_true(is_written("10.0.0.1 default/b "));
+		virtual_kube_do("PATCH",
+		                "/api/v1/namespaces/fairlead-system/configmaps/" CONTROLLER_COOLING,
+		                "{'data':{'cooling':'%s'}}", "");
+		assert_false(is_written("default/"));
+		run_for(13000);
+		assert_true(is_written("10.0.0.1 default/b "));
+		end();
+	}
+}
+
+/* However often addresses are let go. */
+static void test_cooling_is_written_at_times(void **state)
+{
+	(void)state;
+	begin(1, 50);
+	configure("PATCH", "/fairlead", POOL("lan", "addresses: [10.0.0.0/24], cool-down: 1m"));
+	scene.part = "/configmaps/" CONTROLLER_COOLING;
+	for (size_t i = 0; i < 30; i++) {
+		cleanup_free char *name = xasprintf("s%zu", i);
+		put_service(name, "");
+		run_for(500);
+		delete_service(name);
+		run_for(500);
+	}
+	run_for(11000);
+	assert_true(is_written("default/s29 "));
+	assert_true(scene.n_writes > 0 && scene.n_writes <= 4);
+	scene.part = NULL;
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1633,6 +1702,9 @@ int main(void)
 		cmocka_unit_test(test_namespaces_are_looked_at_anew),
 		cmocka_unit_test(test_cooling),
 		cmocka_unit_test(test_cooling_at_the_end),
+		cmocka_unit_test(test_cooling_at_a_takeover),
+		cmocka_unit_test(test_cooling_is_written_again),
+		cmocka_unit_test(test_cooling_is_written_at_times),
 	};
 
 	log_set_level(LOG_ERROR);

@@ -374,6 +374,32 @@ static void test_cools_down(void **state)
 	ipam_free(ipam);
 }
 
+/* What was let go by a clock that is set back later cools no longer than any other. */
+static void test_cooling_by_a_clock_that_is_set_back(void **state)
+{
+	struct ipam *ipam = books_of(COOLING_POOL);
+	cleanup(buf_fini) struct buf text = BUF_INIT;
+
+	(void)state;
+	gets(ipam, (struct asking){ "shop/a" }, "10.0.0.1");
+	gets(ipam, (struct asking){ "shop/b" }, "10.0.0.2");
+	ipam_set_time(ipam, 900);
+	ipam_release(ipam, "shop/b");
+	ipam_set_time(ipam, 100000);
+	gets(ipam, (struct asking){ "shop/b" }, "10.0.0.2");
+	ipam_release(ipam, "shop/a");
+	uint64_t n = ipam_n_cooled(ipam);
+	ipam_set_time(ipam, 100001);
+	assert_int_equal(ipam_n_cooled(ipam), n);
+	assert_false(ipam_set_time(ipam, 1000));
+	/* So it is written anew. */
+	assert_true(ipam_n_cooled(ipam) > n);
+	ipam_print_cooling(ipam, SIZE_MAX, &text);
+	assert_string_equal(buf_str(&text), "10.0.0.1 shop/a 1000\n");
+	assert_true(ipam_set_time(ipam, 1300));
+	ipam_free(ipam);
+}
+
 /* What somebody lets go that cools down is of use to nobody, and wakes nobody. */
 static void test_cooling_wakes_nobody(void **state)
 {
@@ -588,6 +614,7 @@ int main(void)
 		cmocka_unit_test(test_quota_of_reserved),
 		cmocka_unit_test(test_quota_wakes),
 		cmocka_unit_test(test_cools_down),
+		cmocka_unit_test(test_cooling_by_a_clock_that_is_set_back),
 		cmocka_unit_test(test_cooling_wakes_nobody),
 		cmocka_unit_test(test_cooling_of_shared),
 		cmocka_unit_test(test_cooling_of_reserved),
