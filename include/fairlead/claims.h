@@ -79,6 +79,7 @@ struct claims_held {
 	struct wire_claim claim;
 	struct member_peer *peer;
 	struct claims_entry *entry;
+	int64_t offered_until_ms; /* until when it counts as offered; 0: it does not */
 	bool former; /* made by an incarnation before the peer's current one, and held for it */
 	bool recall_pending;                   /* to be told to it */
 	struct claims_held *next;              /* of the entry */

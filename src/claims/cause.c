@@ -32,7 +32,7 @@ void note_cause(int64_t now, struct claims_entry *e, const struct claims_held *r
 	e->took_ms = -1;
 	if (resumes(e, now)) {
 		e->cause = REASON_OwnerResumed;
-	} else if (rival && is_offered(rival) && same_identity(e->want, &rival->claim)) {
+	} else if (rival && is_offered(rival, now) && same_identity(e->want, &rival->claim)) {
 		e->cause = REASON_OwnerReleased;
 		e->took_ms = 0; /* it answers until it hears of us */
 	} else if (rival) {

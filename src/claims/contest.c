@@ -113,23 +113,23 @@ uint64_t score(const struct addr *addr, uint64_t name_hash)
 	return hash64(addr->b, addr_size(addr->family), name_hash);
 }
 
-bool is_offered(const struct claims_held *h)
+bool is_offered(const struct claims_held *h, int64_t now)
 {
-	return h->claim.flags & WIRE_CLAIM_OFFERED;
+	return now < h->offered_until_ms;
 }
 
-static bool offers(const struct claims_entry *e, uint16_t slot)
+static bool offers(const struct claims_entry *e, uint16_t slot, int64_t now)
 {
 	const struct claims_held *h = e->others;
 
 	while (h && h->peer->slot != slot)
 		h = h->next;
-	return h && is_offered(h);
+	return h && is_offered(h, now);
 }
 
 bool has_just_let_go(const struct claims_entry *e, uint16_t slot, int64_t now)
 {
-	if (offers(e, slot))
+	if (offers(e, slot, now))
 		return true;
 	return e->yielder == slot && (e->freed == CLAIMS_YIELDED || e->freed == CLAIMS_DOUBTED) &&
 	       now - e->freed_ms < CLAIMS_YIELDED_MS;
@@ -187,7 +187,7 @@ bool outdated(const struct claims *c, int64_t now, const struct claims_entry *e,
 
 	if (!same_identity(e->want, &rival->claim))
 		return claims_order(&ours, c->opts.node, &rival->claim, rival->peer->name) > 0;
-	if (is_offered(rival))
+	if (is_offered(rival, now))
 		return true;
 	/*
 	 * When the server is gone for everybody, some nodes notice sooner than others, both that it

@@ -189,18 +189,18 @@ bool claims_seen_probe(struct claims *c, int64_t now, int64_t waited_ms, const s
 /* ---- asking ---- */
 
 /* Nobody known held it, so that nobody misses it. */
-static bool is_new(const struct claims *c, const struct claims_entry *e)
+static bool is_new(const struct claims *c, int64_t now, const struct claims_entry *e)
 {
 	const struct claims_held *rival = best_rival(c, e);
 
-	return e->freed == CLAIMS_UNKNOWN && !orphaned(e) && !(rival && is_offered(rival));
+	return e->freed == CLAIMS_UNKNOWN && !orphaned(e) && !(rival && is_offered(rival, now));
 }
 
 /* Among the candidates. */
 static int64_t turn_by_rank(struct claims *c, int64_t now, const struct claims_entry *e)
 {
 	int64_t before = (int64_t)rank(c, now, e), turn = e->free_since_ms;
-	bool fresh = is_new(c, e);
+	bool fresh = is_new(c, now, e);
 
 	if (fresh && !c->settled && (before > 0 || order_awaits(c, now, e)))
 		turn = c->start->until_ms;

@@ -22,12 +22,6 @@
  */
 #include "claims/private.h"
 
-/*
- * How long an offer stands: some heirs may find that they cannot take it, their rules not being
- * ready, and the next ones each wait a step (gate.c).
- */
-#define HANDOVER_MS 1000
-
 static void set_flag(struct claims *c, struct claims_entry *e, bool offered)
 {
 	struct wire_claim claim = e->own;
@@ -53,7 +47,7 @@ bool hands_over(struct claims *c, int64_t now, struct claims_entry *e)
 		return now < e->offered_until_ms;
 	if (member_knows_v1(c->member, now) || !order_has_heir(c, e))
 		return false;
-	e->offered_until_ms = now + HANDOVER_MS;
+	e->offered_until_ms = now + CLAIMS_OFFER_MS;
 	set_flag(c, e, true);
 	return true;
 }

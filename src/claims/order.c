@@ -168,12 +168,12 @@ static int by_identity(const void *a, const void *b)
 }
 
 /* Where the entry's claim in force is, for whom it is wanted; SPREAD_NOWHERE if there is none. */
-static uint16_t holder_of(const struct claims *c, const struct claims_entry *e,
+static uint16_t holder_of(const struct claims *c, const struct claims_entry *e, int64_t now,
                           const struct claims_held *rival)
 {
 	if (e->claimed)
 		return e->offered_until_ms ? SPREAD_NOWHERE : c->order->self;
-	if (!rival || !same_identity(e->want, &rival->claim) || is_offered(rival))
+	if (!rival || !same_identity(e->want, &rival->claim) || is_offered(rival, now))
 		return SPREAD_NOWHERE;
 	return place_of(c, c->tables[rival->peer->slot].node_index);
 }
@@ -186,7 +186,7 @@ static uint16_t let_go_at(const struct claims *c, const struct claims_entry *e, 
 {
 	if (now < e->let_go_until_ms || e->offered_until_ms)
 		return c->order->self;
-	if (rival && is_offered(rival))
+	if (rival && is_offered(rival, now))
 		return place_of(c, c->tables[rival->peer->slot].node_index);
 	if (has_just_let_go(e, e->yielder, now))
 		return place_of(c, c->tables[e->yielder].node_index);
@@ -203,7 +203,7 @@ static void gather_entries(struct claims *c, int64_t now)
 		if (!e->want)
 			continue;
 		const struct claims_held *rival = best_rival(c, e);
-		e->held_at = holder_of(c, e, rival);
+		e->held_at = holder_of(c, e, now, rival);
 		o->entries[n++] = e;
 		o->gathered++;
 		uint16_t let_go = let_go_at(c, e, now, rival);
@@ -284,7 +284,7 @@ void order_follow(struct claims *c, int64_t now, struct claims_entry *e,
 	if (!o->known || !e->want)
 		return;
 	uint16_t before = e->held_at;
-	e->held_at = holder_of(c, e, rival);
+	e->held_at = holder_of(c, e, now, rival);
 	if (e->held_at == before)
 		return;
 	struct spread_item *item = &o->spread.items[e->item];

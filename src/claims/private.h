@@ -39,7 +39,8 @@ void own_clear(struct claims *c, int64_t now, struct claims_entry *e);
 void tables_reserve(struct claims *c, size_t n_slots);
 void table_drop(struct claims *c, struct claims_held *h);
 /* Makes @claim one of @p's; false if there are too many. */
-bool table_put(struct claims *c, struct member_peer *p, const struct wire_claim *claim);
+bool table_put(struct claims *c, int64_t now, struct member_peer *p,
+               const struct wire_claim *claim);
 void tables_receive(struct claims *c, int64_t now, struct member_peer *p,
                     const struct wire_msg *msg);
 /* @p is a new incarnation: what it claimed before is held for it, or forgotten. */
@@ -85,7 +86,7 @@ bool is_candidate(const struct l2_want *w, int node_index);
 /* Its place among the candidates, or -1. */
 int position(const struct l2_want *w, int node_index);
 /* Its holder answers for it only until somebody else has claimed it. */
-bool is_offered(const struct claims_held *h);
+bool is_offered(const struct claims_held *h, int64_t now);
 /*
  * The peer in that slot offers it, or was the last to let go of it, so recently that it is no
  * candidate.
@@ -181,6 +182,12 @@ int64_t nodes_deadline(const struct claims *c);
 
 /* ---- handover.c ---- */
 
+/*
+ * How long an offer stands: some heirs may find that they cannot take it, their rules not being
+ * ready, and the next ones each wait a step (gate.c).  For those that hear of it, too: should the
+ * message get lost that takes it back, no other would tell them, as digests leave offers out.
+ */
+#define CLAIMS_OFFER_MS 1000
 /*
  * As an owner that may not be one any more: true while it goes on answering until another node has
  * claimed the address.

@@ -64,7 +64,7 @@ static struct claims_held *table_find(const struct claims_entry *e, const struct
 	return h;
 }
 
-bool table_put(struct claims *c, struct member_peer *p, const struct wire_claim *claim)
+bool table_put(struct claims *c, int64_t now, struct member_peer *p, const struct wire_claim *claim)
 {
 	struct claims_table *t = &c->tables[p->slot];
 	bool full = t->n >= CLAIMS_PER_PEER_MAX;
@@ -79,7 +79,9 @@ bool table_put(struct claims *c, struct member_peer *p, const struct wire_claim 
 		table_drop(c, h);
 	h = xcalloc(1, sizeof(*h));
 	h->claim = *claim;
-	h->claim.flags &= WIRE_CLAIM_WEAK | WIRE_CLAIM_OFFERED;
+	h->claim.flags &= WIRE_CLAIM_WEAK;
+	if (claim->flags & WIRE_CLAIM_OFFERED)
+		h->offered_until_ms = now + CLAIMS_OFFER_MS;
 	h->peer = p;
 	h->entry = e;
 	h->next = e->others;
@@ -157,7 +159,7 @@ void tables_review_synced(struct claims *c)
 static void receive_claim(struct claims *c, int64_t now, struct member_peer *p,
                           const struct wire_claim *claim)
 {
-	if (table_put(c, p, claim))
+	if (table_put(c, now, p, claim))
 		settle(c, now, entry_find(c, &claim->addr));
 }
 

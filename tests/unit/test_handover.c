@@ -335,6 +335,32 @@ static void an_offer_may_be_taken_back(void **state)
 	sim_fini(&sim);
 }
 
+/* Those that miss it hear of it no more, since heartbeats do not tell. */
+static void that_it_was_taken_back_may_get_lost(void **state)
+{
+	(void)state;
+	settled(5, 3, 12);
+	size_t a = owned_by(0);
+	for (size_t i = 1; i < 3; i++)
+		set_eligible(i, false);
+	sim_run(&sim, OFFER_MS + 500);
+	sim_observe(&sim);
+	set_eligible(0, false);
+	sim_run(&sim, OFFER_MS / 2);
+	sim.blocked[0][1] = sim.blocked[0][2] = true;
+	set_eligible(0, true);
+	sim_run(&sim, MOMENT_MS);
+	sim.blocked[0][1] = sim.blocked[0][2] = false;
+	sim_run(&sim, OFFER_MS);
+	for (size_t i = 1; i < 3; i++)
+		set_eligible(i, true);
+	sim_run(&sim, 3 * OFFER_MS);
+	assert_int_equal(sim_owner(&sim, a), 0);
+	assert_int_equal(sim.changes[a], 0);
+	assert_int_equal(sim.worst_several_ms, 0);
+	sim_fini(&sim);
+}
+
 /* What the owner may not be alone with is asked for: it answers no question then. */
 static void what_is_weak_is_not_offered(void **state)
 {
@@ -553,6 +579,7 @@ int main(void)
 		cmocka_unit_test(who_has_no_heir_lets_go),
 		cmocka_unit_test(an_offer_that_nobody_takes_is_bounded),
 		cmocka_unit_test(an_offer_may_be_taken_back),
+		cmocka_unit_test(that_it_was_taken_back_may_get_lost),
 		cmocka_unit_test(what_is_weak_is_not_offered),
 		cmocka_unit_test(what_is_for_another_service_is_not_offered),
 		cmocka_unit_test(to_version_1_nothing_is_offered),
