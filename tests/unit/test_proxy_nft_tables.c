@@ -147,6 +147,31 @@ static void what_is_wanted_again_goes_with_the_later_round(void **state)
 	store_free(s);
 }
 
+/* It was not written before the kernel was read, and is no change since. */
+static void what_is_found_missing_goes_with_what_is_wanted_anew(void **state)
+{
+	static const struct store_ops ops = { .lost = NULL };
+	const unsigned char way[FRAME_KEY_MAX] = { 1 };
+	const unsigned char first[FRAME_VALUE_MAX] = { 1 }, second[FRAME_VALUE_MAX] = { 2 };
+	struct store *s = store_new(4, &ops, NULL);
+	struct store_owner owner = { .number = 0 };
+	size_t written[FRAME_MAPS] = { 0 }, n_damaged;
+
+	(void)state;
+	want_endpoint(s, 0, &owner);
+	store_want(s, FRAME_WAYS, way, first, &owner);
+	assert_true(store_forget(s, SIZE_MAX));
+	want_endpoint(s, 0, &owner);
+	store_want(s, FRAME_WAYS, way, second, &owner);
+	assert_true(store_compare(s, SIZE_MAX, NULL, NULL, &n_damaged));
+	assert_int_equal(store_take(s, 1, needs, count, written), 1);
+	store_wrote(s);
+	assert_int_equal(written[FRAME_ENDPOINTS], 1);
+	assert_int_equal(written[FRAME_WAYS], 0);
+	store_drop_owner(s, &owner);
+	store_free(s);
+}
+
 /* What was wanted anew since the kernel was known, the kernel cannot have yet. */
 static void a_change_of_ours_is_no_damage(void **state)
 {
@@ -182,6 +207,7 @@ int main(void)
 		cmocka_unit_test(owners_have_each_number_again),
 		cmocka_unit_test(a_queue_keeps_nothing_that_is_done),
 		cmocka_unit_test(what_is_wanted_again_goes_with_the_later_round),
+		cmocka_unit_test(what_is_found_missing_goes_with_what_is_wanted_anew),
 		cmocka_unit_test(a_change_of_ours_is_no_damage),
 	};
 

@@ -107,16 +107,19 @@ void store_changed(struct store *s, struct store_place *p, enum queue_lane lane)
 		elements_drop(p->map, p->number);
 }
 
+static bool is_in_round(const struct store *s, const struct queue_item *i, enum queue_lane lane)
+{
+	return i->part == QUEUE_NEW && i->lane == lane && i->round == queue_round(&s->queue, lane);
+}
+
 /*
- * What leads to it, or what it leads to, may have gone to this round, so it goes there, too.
+ * What leads to it, or what it leads to, may have gone to this round, so it goes there, too: from
+ * another one, or because the kernel was read, and has not got it.
  */
 static void keep_up(struct store *s, struct store_place *p, enum queue_lane lane)
 {
-	if (!p->e->waits)
-		return;
-	const struct queue_item *i = queue_at(&s->queue, p->e->waits);
-	if (i->part == QUEUE_DEFERRED || i->lane != lane ||
-	    i->round != queue_round(&s->queue, lane))
+	if (!store_is_right(p->e) &&
+	    (!p->e->waits || !is_in_round(s, queue_at(&s->queue, p->e->waits), lane)))
 		store_changed(s, p, lane);
 }
 
