@@ -126,6 +126,7 @@ libfairlead_a_SOURCES += \
 	src/proxy/nftables/frame.c \
 	src/proxy/nftables/frame.h \
 	src/proxy/nftables/frame_private.h \
+	src/proxy/nftables/held.c \
 	src/proxy/nftables/keeper.c \
 	src/proxy/nftables/keeper.h \
 	src/proxy/nftables/keeper_private.h \

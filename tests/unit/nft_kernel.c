@@ -392,6 +392,8 @@ static const struct kernel_element *end_of(const struct kernel_set *s,
 static int add_interval(struct kernel_set *s, const struct kernel_element *begins,
                         const struct kernel_element *ends)
 {
+	if (is_poisoned(s, begins))
+		return kernel.poison;
 	if (memcmp(begins->key, ends->key, s->key_size) >= 0)
 		return -EINVAL;
 	for (size_t i = 0; i < s->n; i++) {

@@ -148,12 +148,15 @@ static struct {
 	bool meddlers, meddled; /* others may have given a set another number */
 	size_t n_failed;
 	uint64_t others;
+	const char *alone; /* the only Service, of which one element is refused once, alone */
 } w;
 
 static void applied(void *arg)
 {
 	(void)arg;
 	w.was_damaged = w.was_damaged || keeper_is_damaged(w.k);
+	if (w.alone && keeper_is_applied(w.k, w.alone))
+		assert_int_equal(nft_kernel_set("ways")->n, 1);
 }
 
 static void failed(const struct err *e, void *arg)
@@ -161,6 +164,8 @@ static void failed(const struct err *e, void *arg)
 	(void)arg;
 	assert_true(*e->msg);
 	w.n_failed++;
+	if (w.alone)
+		kernel.poisoned = NULL;
 }
 
 static const struct keeper_ops ops = { .applied = applied, .failed = failed };
@@ -575,6 +580,180 @@ static void a_refused_element_delays_no_other_service(void **state)
 	pass(0);
 	assert_true(keeper_is_applied(w.k, good.s.key));
 	settle();
+	teardown();
+}
+
+/* Of the one set that has endpoints; its number is found by them. */
+static size_t n_counted(bool affinity)
+{
+	const struct kernel_set *by_index = nft_kernel_set(affinity ? "tickets" : "endpoints");
+	const struct kernel_element *e;
+	frame_kind kind = 0;
+
+	if (by_index->n > 0 &&
+	    (e = nft_kernel_find(nft_kernel_set("sets"), by_index->elements[0].key, false)))
+		memcpy(&kind, e->value, sizeof(kind));
+	return frame_kind_count(kind);
+}
+
+static void refuse(const char *set, const void *key)
+{
+	kernel.poisoned = set;
+	kernel.poison_key = key;
+	kernel.poison = -ENOMEM;
+}
+
+static void wish_some(struct wish *wish, size_t n, bool affinity)
+{
+	wish_plain(wish, 0, 4, n);
+	wish->s.traffic.affinity_s = affinity ? 60 : 0;
+	set(0, wish);
+}
+
+/* committed() looks at it after each transaction. */
+static void a_set_counts_no_endpoint_that_is_refused(void **state)
+{
+	(void)state;
+	for (int affinity = 0; affinity < 2; affinity++) {
+		struct wish wish;
+		unsigned char key[FRAME_KEY_MAX] = { 0 };
+		const struct kernel_set *by_index;
+		setup(19, 4);
+		begin(true);
+		/* The last one of the first it ever had. */
+		wish_some(&wish, 3, affinity);
+		settle();
+		by_index = nft_kernel_set(affinity ? "tickets" : "endpoints");
+		memcpy(key, by_index->elements[2].key, sizeof(key));
+		remove_one(0);
+		settle();
+		refuse(affinity ? "tickets" : "endpoints", key);
+		wish_some(&wish, 3, affinity);
+		pass(LONG_MS);
+		assert_non_null(keeper_refusal(w.k, wish.s.key));
+		assert_false(keeper_is_applied(w.k, wish.s.key));
+		assert_int_equal(by_index->n, 2);
+		assert_int_equal(n_counted(affinity), 0);
+		assert_int_equal(nft_kernel_set("ways")->n, 0);
+		/* All the rest is written. */
+		struct proxy_stats st = { .in_sync = true, .settled = true };
+		keeper_add_stats(w.k, &st);
+		assert_true(st.settled && !st.in_sync);
+		/* What does without it is served, and goes on being so when it comes again. */
+		wish_some(&wish, 2, affinity);
+		pass(1000);
+		assert_true(keeper_is_applied(w.k, wish.s.key));
+		wish_some(&wish, 3, affinity);
+		pass(LONG_MS);
+		assert_int_equal(n_counted(affinity), 2);
+		assert_int_equal(nft_kernel_set("ways")->n, 1);
+		wish_some(&wish, 4, affinity);
+		pass(LONG_MS);
+		assert_int_equal(by_index->n, 3);
+		assert_int_equal(n_counted(affinity), 2);
+		settle();
+		assert_int_equal(n_counted(affinity), 4);
+		teardown();
+	}
+}
+
+/* What was refused is there: the rest is yet to come. */
+static void what_waits_for_a_refusal_is_not_applied(void **state)
+{
+	(void)state;
+	struct wish wish;
+	setup(23, 4);
+	begin(true);
+	settle();
+	refuse("endpoints", NULL);
+	wish_plain(&wish, 0, 4, 1);
+	w.alone = wish.s.key;
+	set(0, &wish);
+	pass(LONG_MS);
+	assert_int_equal(w.n_failed, 1);
+	assert_true(keeper_is_applied(w.k, w.alone));
+	settle();
+	teardown();
+}
+
+/* The other way round: the set has to count less before they go. */
+static void an_endpoint_stays_while_its_set_is_refused(void **state)
+{
+	(void)state;
+	for (int affinity = 0; affinity < 2; affinity++) {
+		struct wish wish;
+		const struct kernel_set *by_index;
+		unsigned char key[FRAME_KEY_MAX];
+		setup(20, 4);
+		begin(true);
+		wish_some(&wish, 5, affinity);
+		settle();
+		by_index = nft_kernel_set(affinity ? "tickets" : "endpoints");
+		memcpy(key, by_index->elements[0].key, sizeof(key));
+		refuse("sets", key);
+		wish_some(&wish, 2, affinity);
+		pass(LONG_MS);
+		assert_non_null(keeper_refusal(w.k, wish.s.key));
+		assert_int_equal(by_index->n, 5);
+		assert_int_equal(n_counted(affinity), 5);
+		settle();
+		assert_int_equal(by_index->n, 2);
+		teardown();
+	}
+}
+
+/* Nobody may use an address before it is known who may. */
+static void an_address_waits_for_its_restriction(void **state)
+{
+	(void)state;
+	static const char *const sets[] = { "source-ranges", "restricted" };
+	for (size_t i = 0; i < ARRAY_LEN(sets); i++) {
+		struct wish wish;
+		setup(21, 4);
+		begin(true);
+		settle();
+		refuse(sets[i], NULL);
+		wish_plain(&wish, 0, 4, 2);
+		wish_add_vip(&wish, 0);
+		wish_add_range(&wish, 0);
+		set(0, &wish);
+		pass(LONG_MS);
+		assert_int_equal(nft_kernel_set("restricted")->n, 0);
+		/* Of the cluster IP alone. */
+		assert_int_equal(nft_kernel_set("ways")->n, 1);
+		settle();
+		assert_int_equal(nft_kernel_set("ways")->n, 2);
+		teardown();
+	}
+}
+
+/* In the kernel the address still leads to the set that it had before. */
+static void what_a_refused_way_leads_to_stays(void **state)
+{
+	(void)state;
+	struct wish old, young;
+	setup(22, 4);
+	begin(true);
+	wish_plain(&old, 0, 4, 2);
+	wish_plain(&young, 1, 4, 3);
+	wish_add_vip(&old, 0);
+	wish_add_vip(&young, 0);
+	set(0, &old);
+	set(1, &young);
+	settle();
+	assert_int_equal(nft_kernel_set("endpoints")->n, 5);
+	unsigned char key[FRAME_KEY_MAX] = { 0 };
+	memcpy(key, old.vips[0].b, 4);
+	key[4] = IPPROTO_TCP;
+	key[9] = 80;
+	refuse("ways", key);
+	remove_one(0);
+	pass(LONG_MS);
+	assert_int_equal(nft_kernel_set("endpoints")->n, 5);
+	/* Its own address is gone, though. */
+	assert_int_equal(nft_kernel_set("ways")->n, 2);
+	settle();
+	assert_int_equal(nft_kernel_set("endpoints")->n, 3);
 	teardown();
 }
 
@@ -1059,16 +1238,16 @@ static void let_fail(void)
 	kernel.error = errors[virtual_random(ARRAY_LEN(errors))];
 	kernel.n_errors = 1 + (unsigned int)virtual_random(virtual_random(4) ? 3 : 30);
 	kernel.errors_take_effect = kernel.error == -ENOBUFS && virtual_random(2);
-	w.broken = true;
 }
 
 static void poison(void)
 {
-	static const char *const sets[] = { "endpoints", "ways", "hairpin", "source-ranges" };
+	static const char *const sets[] = { "endpoints", "members",       "tickets",
+		                            "hairpin",   "source-ranges", "restricted",
+		                            "sets",      "short-cuts",    "ways" };
 
 	kernel.poisoned = sets[virtual_random(ARRAY_LEN(sets))];
 	kernel.poison = virtual_random(2) ? -EEXIST : -ENOMEM;
-	w.broken = true;
 }
 
 static void something_happens(void)
@@ -1183,6 +1362,11 @@ int main(void)
 		cmocka_unit_test(an_interrupted_reading_changes_no_answer),
 		cmocka_unit_test(what_the_kernel_refuses_holds_nobody_up),
 		cmocka_unit_test(a_refused_element_delays_no_other_service),
+		cmocka_unit_test(a_set_counts_no_endpoint_that_is_refused),
+		cmocka_unit_test(what_waits_for_a_refusal_is_not_applied),
+		cmocka_unit_test(an_endpoint_stays_while_its_set_is_refused),
+		cmocka_unit_test(an_address_waits_for_its_restriction),
+		cmocka_unit_test(what_a_refused_way_leads_to_stays),
 		cmocka_unit_test(a_chain_that_cannot_go_is_left_until_later),
 		cmocka_unit_test(an_address_is_not_shared),
 		cmocka_unit_test(an_address_is_the_olders),

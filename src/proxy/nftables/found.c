@@ -43,11 +43,11 @@ static void forget(struct store *s, struct store_place *p, void *arg)
 	struct element *e = p->e;
 
 	(void)arg;
+	store_dequeue(s, p);
 	s->n_leaving += e->there && !e->wanted && !s->forgotten;
 	e->was_there = e->was_there || e->there;
 	e->was_right = e->was_right || (e->wanted && e->there && e->same);
 	e->there = e->same = false;
-	store_dequeue(s, p);
 	if (!e->wanted)
 		elements_drop(p->map, p->number);
 }

@@ -478,7 +478,7 @@ static bool is_in_sync(const struct keeper *k)
 static bool is_settled(const struct keeper *k)
 {
 	return is_in_sync(k) || (k->state == KEEPER_KEEPING && !k->doubt && k->n_refused > 0 &&
-	                         store_queued(k->store) <= k->batch);
+	                         !store_has_fresh(k->store));
 }
 
 void keeper_add_stats(const struct keeper *k, struct proxy_stats *st)

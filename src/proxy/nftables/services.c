@@ -62,6 +62,11 @@ static void freed(void *arg)
 	keeper_kick(k);
 }
 
+static void held(struct store_owner *owner)
+{
+	keeper_wait(keeper_service_of(owner));
+}
+
 static void kind_wanted(frame_kind kind, bool wanted, void *arg)
 {
 	struct keeper_kind *d = keeper_kind_of(arg, kind);
@@ -74,6 +79,7 @@ const struct store_ops keeper_store_ops = {
 	.goes_first = goes_first,
 	.lost = lost,
 	.freed = freed,
+	.held = held,
 	.kind_wanted = kind_wanted,
 };
 

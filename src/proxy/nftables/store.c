@@ -25,11 +25,13 @@ void store_free(struct store *s)
 {
 	if (!s)
 		return;
+	store_unhold_all(s);
 	for (int i = 0; i < FRAME_MAPS; i++)
 		elements_fini(&s->maps[i]);
 	queue_fini(&s->queue);
 	owners_fini(&s->owners);
 	free(s->list);
+	free(s->taken);
 	free(s);
 }
 
@@ -71,8 +73,11 @@ void store_drop_owner(struct store *s, struct store_owner *owner)
 
 void store_dequeue(struct store *s, struct store_place *p)
 {
-	if (p->e->waits)
-		queue_take_out(&s->queue, p->e->waits);
+	if (!p->e->waits)
+		return;
+	if (queue_at(&s->queue, p->e->waits)->part == QUEUE_DEFERRED)
+		store_unhold(s, p);
+	queue_take_out(&s->queue, p->e->waits);
 	p->e->waits = 0;
 }
 
@@ -80,6 +85,14 @@ void store_enqueue(struct store *s, struct store_place *p, enum queue_part part,
                    enum queue_lane lane, uint32_t round)
 {
 	p->e->waits = queue_put(&s->queue, part, lane, round, p->map->map, p->number);
+	if (part == QUEUE_DEFERRED)
+		store_hold(s, p);
+}
+
+static void defer(struct store *s, struct store_place *p)
+{
+	store_dequeue(s, p);
+	store_enqueue(s, p, QUEUE_DEFERRED, QUEUE_SMALL, 0);
 }
 
 enum queue_lane store_lane(const struct store_owner *owner)
@@ -219,6 +232,7 @@ void store_want(struct store *s, enum frame_map map, const void *key, const void
 		keep_up(s, &p, store_lane(owner));
 		return;
 	}
+	store_dequeue(s, &p);
 	if (p.e->wanted)
 		tell_kind(s, &p, false);
 	p.e->same = p.e->there && equal && p.e->same;
@@ -238,6 +252,7 @@ void store_release(struct store *s, enum frame_map map, const void *key,
 	if (!p.e || store_place_owner(s, &p) != owner)
 		return;
 	bool contested = p.e->contested;
+	store_dequeue(s, &p);
 	tell_kind(s, &p, false);
 	p.e->who = 0;
 	p.e->contested = false;
@@ -321,29 +336,67 @@ static bool may_have_kind(const struct store_place *p, store_needs_fn *needs, vo
 	return needs(kind, arg);
 }
 
+static bool is_deferred(const struct store *s, uint32_t item)
+{
+	return queue_at(&s->queue, item)->part == QUEUE_DEFERRED;
+}
+
+/* Others may be in the same transaction with it, so none waits for it while that is under way. */
+static void take(struct store *s, uint32_t item, const struct store_place *p)
+{
+	if (is_deferred(s, item))
+		store_unhold(s, p);
+	ARRAY_RESERVE(s->taken, s->cap_taken, s->n_taken + 1);
+	s->taken[s->n_taken++] = item;
+}
+
+static void give_back(struct store *s)
+{
+	for (size_t i = 0; i < s->n_taken; i++) {
+		const struct store_place p = place_in_queue(s, s->taken[i]);
+		if (is_deferred(s, s->taken[i]))
+			store_hold(s, &p);
+	}
+}
+
+static void wait_for_deferred(struct store *s, uint32_t item, struct store_place *p)
+{
+	struct store_owner *owner = store_place_owner(s, p);
+
+	if (is_deferred(s, item))
+		return;
+	defer(s, p);
+	if (owner)
+		s->ops->held(owner);
+}
+
 static void count_shares(struct store *s, size_t max, struct share shares[static FRAME_MAPS],
                          store_needs_fn *needs, void *arg)
 {
+	uint32_t next;
+
 	s->n_taken = 0;
-	for (uint32_t i = queue_first(&s->queue); i && s->n_taken < max;
-	     i = queue_next(&s->queue, i)) {
-		const struct store_place p = place_in_queue(s, i);
-		if (queue_at(&s->queue, i)->part == QUEUE_DEFERRED && s->n_taken > 0 &&
-		    max != SIZE_MAX && store_has_fresh(s))
+	for (uint32_t i = queue_first(&s->queue); i && s->n_taken < max; i = next) {
+		struct store_place p = place_in_queue(s, i);
+		next = queue_next(&s->queue, i);
+		if (is_deferred(s, i) && s->n_taken > 0 && max != SIZE_MAX && store_has_fresh(s))
 			break;
+		if (max != SIZE_MAX && store_is_held(s, &p)) {
+			wait_for_deferred(s, i, &p);
+			continue;
+		}
 		if (!may_have_kind(&p, needs, arg))
 			break;
-		s->n_taken++;
+		take(s, i, &p);
 		shares[p.map->map].n_deleted += p.e->there;
 		shares[p.map->map].n_added += p.e->wanted;
 	}
 }
 
-/* The queue is walked once more, and not for each map: it is long, and all over the memory. */
+/* They are gone through once more, and not for each map: they are all over the memory. */
 static void fill_shares(struct store *s, struct share shares[static FRAME_MAPS])
 {
 	struct frame_element *next;
-	uint32_t item = queue_first(&s->queue);
 
 	ARRAY_RESERVE(s->list, s->cap_list, 2 * s->n_taken + 1);
 	next = s->list;
@@ -353,8 +406,8 @@ static void fill_shares(struct store *s, struct share shares[static FRAME_MAPS])
 		next = shares[i].added + shares[i].n_added;
 		shares[i].n_deleted = shares[i].n_added = 0;
 	}
-	for (size_t i = 0; i < s->n_taken; i++, item = queue_next(&s->queue, item)) {
-		const struct store_place p = place_in_queue(s, item);
+	for (size_t i = 0; i < s->n_taken; i++) {
+		const struct store_place p = place_in_queue(s, s->taken[i]);
 		struct share *share = &shares[p.map->map];
 		if (p.e->there)
 			share->deleted[share->n_deleted++] =
@@ -383,9 +436,9 @@ size_t store_take(struct store *s, size_t max, store_needs_fn *needs, store_writ
 
 void store_wrote(struct store *s)
 {
-	while (s->n_taken > 0) {
-		struct store_place p = place_in_queue(s, queue_first(&s->queue));
-		s->n_taken--;
+	give_back(s);
+	for (size_t i = 0; i < s->n_taken; i++) {
+		struct store_place p = place_in_queue(s, s->taken[i]);
 		store_dequeue(s, &p);
 		p.e->there = p.e->same = p.e->wanted;
 		if (p.e->wanted && p.map->shape.intervals)
@@ -394,14 +447,17 @@ void store_wrote(struct store *s)
 		if (!p.e->wanted)
 			elements_drop(p.map, p.number);
 	}
+	s->n_taken = 0;
 	if (s->queue.n > 0)
 		return;
 	free(TAKE(s->list));
-	s->cap_list = 0;
+	free(TAKE(s->taken));
+	s->cap_list = s->cap_taken = 0;
 }
 
 void store_failed(struct store *s)
 {
+	give_back(s);
 	s->n_taken = 0;
 }
 
@@ -412,11 +468,11 @@ bool store_was_deferred(const struct store *s)
 
 void store_defer(struct store *s, store_defer_fn *fn, void *arg)
 {
-	while (s->n_taken > 0) {
-		struct store_place p = place_in_queue(s, queue_first(&s->queue));
-		s->n_taken--;
-		store_dequeue(s, &p);
-		store_enqueue(s, &p, QUEUE_DEFERRED, QUEUE_SMALL, 0);
+	give_back(s);
+	for (size_t i = 0; i < s->n_taken; i++) {
+		struct store_place p = place_in_queue(s, s->taken[i]);
+		defer(s, &p);
 		fn(p.map->map, p.e->data, store_place_owner(s, &p), arg);
 	}
+	s->n_taken = 0;
 }

@@ -32,6 +32,8 @@ struct store_ops {
 	void (*lost)(struct store_owner *owner);
 	/* A key that somebody else wanted is free: owners that lost one may try again. */
 	void (*freed)(void *arg);
+	/* Something of the owner's waits for what is deferred, and so is deferred itself. */
+	void (*held)(struct store_owner *owner);
 	/* Sets of this kind are wanted, or not any more. */
 	void (*kind_wanted)(frame_kind kind, bool wanted, void *arg);
 };
@@ -110,7 +112,8 @@ size_t store_size(const struct store *s); /* elements wanted */
  * added.  Kinds of sets that they name are passed to @needs first, which may say that there is no
  * room for one more: then it is the next transaction's, with all after it.  Returns how many, which
  * store_wrote(), store_failed() or store_defer() must follow.  Those that were deferred are not
- * among others, unless it is everything (SIZE_MAX).
+ * among others, unless it is everything (SIZE_MAX); and what has to wait for one of them, as it
+ * would lead to what is not there, is not taken, but deferred as well.
  */
 typedef void store_write_fn(enum frame_map map, bool add, const struct frame_element *elements,
                             size_t n, void *arg);

@@ -4,7 +4,7 @@
 
 /*
  * The inside of the store: store.c has what is wanted and what is to be written, found.c what the
- * kernel has.
+ * kernel has, held.c what waits for what the kernel refuses.
  */
 
 #include "proxy/nftables/elements.h"
@@ -24,13 +24,19 @@ struct store_rounds {
 	uint32_t first;
 };
 
+struct store_link;
+
 struct store {
 	const struct store_ops *ops;
 	void *arg;
 	struct elements maps[FRAME_MAPS];
 	struct queue queue;
 	struct owners owners;
-	size_t n_wanted, n_taken, n_damaged;
+	size_t n_wanted, n_damaged;
+	uint32_t *taken; /* places in the queue, of the transaction under way */
+	size_t n_taken, cap_taken;
+	struct store_link *links;   /* that deferred ones have */
+	size_t n_astray;            /* deferred: in the kernel they lead to what is not known */
 	size_t n_strays, n_leaving; /* there though unwanted: as found, as expected */
 	struct store_cursor at;     /* of the pass under way */
 	bool forgetting;            /* it is one that forgets */
@@ -63,6 +69,7 @@ static inline bool store_is_right(const struct element *e)
 	return e->wanted ? e->there && e->same : !e->there;
 }
 
+/* Before it is changed in any way. */
 void store_dequeue(struct store *s, struct store_place *p);
 void store_enqueue(struct store *s, struct store_place *p, enum queue_part part,
                    enum queue_lane lane, uint32_t round);
@@ -70,5 +77,14 @@ void store_enqueue(struct store *s, struct store_place *p, enum queue_part part,
 enum queue_lane store_lane(const struct store_owner *owner);
 /* At the end of the lane's round, wherever it was; or in none.  It may be gone afterwards. */
 void store_changed(struct store *s, struct store_place *p, enum queue_lane lane);
+
+/* ---- held.c ---- */
+
+/* It is deferred; the same again, as it was then, when it is not any more. */
+void store_hold(struct store *s, const struct store_place *p);
+void store_unhold(struct store *s, const struct store_place *p);
+void store_unhold_all(struct store *s);
+/* Whether it has to wait for one that is deferred. */
+bool store_is_held(const struct store *s, const struct store_place *p);
 
 #endif
