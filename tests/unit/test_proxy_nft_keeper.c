@@ -112,7 +112,7 @@ bool __wrap_store_compare(struct store *s, size_t max, store_stray_fn *stray, vo
 
 /* ---- some are taken for large ones, which are planned in pieces ---- */
 
-static bool sizes_vary;
+static bool sizes_vary, all_large;
 
 bool __real_keeper_is_small(const struct keeper_service *s);
 bool __wrap_keeper_is_small(const struct keeper_service *s);
@@ -121,14 +121,14 @@ bool __wrap_keeper_plan_some(struct keeper *k, size_t *n);
 
 bool __wrap_keeper_is_small(const struct keeper_service *s)
 {
-	return __real_keeper_is_small(s) && (!sizes_vary || virtual_random(3) > 0);
+	return __real_keeper_is_small(s) && !all_large && (!sizes_vary || virtual_random(3) > 0);
 }
 
 bool __wrap_keeper_plan_some(struct keeper *k, size_t *n)
 {
 	bool more = __real_keeper_plan_some(k, n);
 
-	if (more && sizes_vary && virtual_random(2))
+	if (more && (all_large || (sizes_vary && virtual_random(2))))
 		virtual_loop_spend(KEEPER_SLICE_MS);
 	return more;
 }
@@ -583,10 +583,16 @@ static void a_refused_element_delays_no_other_service(void **state)
 	teardown();
 }
 
+/* What has a set's endpoints by index. */
+static const struct kernel_set *indices(bool affinity)
+{
+	return nft_kernel_set(affinity ? "tickets" : "endpoints");
+}
+
 /* Of the one set that has endpoints; its number is found by them. */
 static size_t n_counted(bool affinity)
 {
-	const struct kernel_set *by_index = nft_kernel_set(affinity ? "tickets" : "endpoints");
+	const struct kernel_set *by_index = indices(affinity);
 	const struct kernel_element *e;
 	frame_kind kind = 0;
 
@@ -617,14 +623,12 @@ static void a_set_counts_no_endpoint_that_is_refused(void **state)
 	for (int affinity = 0; affinity < 2; affinity++) {
 		struct wish wish;
 		unsigned char key[FRAME_KEY_MAX] = { 0 };
-		const struct kernel_set *by_index;
 		setup(19, 4);
 		begin(true);
 		/* The last one of the first it ever had. */
 		wish_some(&wish, 3, affinity);
 		settle();
-		by_index = nft_kernel_set(affinity ? "tickets" : "endpoints");
-		memcpy(key, by_index->elements[2].key, sizeof(key));
+		memcpy(key, indices(affinity)->elements[2].key, sizeof(key));
 		remove_one(0);
 		settle();
 		refuse(affinity ? "tickets" : "endpoints", key);
@@ -632,7 +636,7 @@ static void a_set_counts_no_endpoint_that_is_refused(void **state)
 		pass(LONG_MS);
 		assert_non_null(keeper_refusal(w.k, wish.s.key));
 		assert_false(keeper_is_applied(w.k, wish.s.key));
-		assert_int_equal(by_index->n, 2);
+		assert_int_equal(indices(affinity)->n, 2);
 		assert_int_equal(n_counted(affinity), 0);
 		assert_int_equal(nft_kernel_set("ways")->n, 0);
 		/* All the rest is written. */
@@ -649,7 +653,7 @@ static void a_set_counts_no_endpoint_that_is_refused(void **state)
 		assert_int_equal(nft_kernel_set("ways")->n, 1);
 		wish_some(&wish, 4, affinity);
 		pass(LONG_MS);
-		assert_int_equal(by_index->n, 3);
+		assert_int_equal(indices(affinity)->n, 3);
 		assert_int_equal(n_counted(affinity), 2);
 		settle();
 		assert_int_equal(n_counted(affinity), 4);
@@ -682,22 +686,20 @@ static void an_endpoint_stays_while_its_set_is_refused(void **state)
 	(void)state;
 	for (int affinity = 0; affinity < 2; affinity++) {
 		struct wish wish;
-		const struct kernel_set *by_index;
 		unsigned char key[FRAME_KEY_MAX];
 		setup(20, 4);
 		begin(true);
 		wish_some(&wish, 5, affinity);
 		settle();
-		by_index = nft_kernel_set(affinity ? "tickets" : "endpoints");
-		memcpy(key, by_index->elements[0].key, sizeof(key));
+		memcpy(key, indices(affinity)->elements[0].key, sizeof(key));
 		refuse("sets", key);
 		wish_some(&wish, 2, affinity);
 		pass(LONG_MS);
 		assert_non_null(keeper_refusal(w.k, wish.s.key));
-		assert_int_equal(by_index->n, 5);
+		assert_int_equal(indices(affinity)->n, 5);
 		assert_int_equal(n_counted(affinity), 5);
 		settle();
-		assert_int_equal(by_index->n, 2);
+		assert_int_equal(indices(affinity)->n, 2);
 		teardown();
 	}
 }
@@ -1104,6 +1106,47 @@ static void a_number_is_nobody_elses(void **state)
 	teardown();
 }
 
+/* One element after the other: committed() looks at each. */
+static void what_leads_nowhere_comes_first_of_all(void **state)
+{
+	(void)state;
+	struct wish wish;
+	setup(24, 4);
+	begin(true);
+	w.k->batch = 1;
+	wish_plain(&wish, 0, 4, 0);
+	set(0, &wish);
+	pass(0);
+	settle();
+	teardown();
+}
+
+static void who_is_being_planned_is_so_before_a_reading(void **state)
+{
+	(void)state;
+	struct wish wish;
+	setup(25, 4);
+	begin(true);
+	settle();
+	wish_plain(&wish, 0, 4, 2);
+	wish_add_vip(&wish, 0);
+	wish_add_range(&wish, 0);
+	wish.ports[1] = wish.ports[0];
+	wish.ports[1].port++;
+	wish.s.n_ports = 2;
+	all_large = true;
+	set(0, &wish);
+	kernel.error = -ENOMEM;
+	kernel.n_errors = 1;
+	while (!w.k->planning.s || w.k->planning.part == 0)
+		pass(1);
+	keeper_doubt(w.k);
+	w.k->batch = 1;
+	settle();
+	all_large = false;
+	teardown();
+}
+
 /* Gives a port another number than follows from its name, all over the kernel. */
 static void renumber(uint32_t from, uint32_t to)
 {
@@ -1379,6 +1422,8 @@ int main(void)
 		cmocka_unit_test(a_pick_that_leads_elsewhere_goes),
 		cmocka_unit_test(a_number_is_nobody_elses),
 		cmocka_unit_test(a_restart_keeps_the_kernels_numbers),
+		cmocka_unit_test(what_leads_nowhere_comes_first_of_all),
+		cmocka_unit_test(who_is_being_planned_is_so_before_a_reading),
 		cmocka_unit_test(whatever_happens_the_kernel_has_what_is_wanted),
 	};
 

@@ -99,6 +99,15 @@ static void look_for_family(struct keeper *k)
 	keeper_kick(k);
 }
 
+static void want_refusals(struct keeper *k)
+{
+	static const uint32_t ways[] = { FRAME_WAY_DROP, FRAME_WAY_REJECT };
+	static const frame_kind kinds[] = { FRAME_KIND_DROP, FRAME_KIND_REJECT };
+
+	for (size_t i = 0; i < ARRAY_LEN(ways); i++)
+		store_want(k->store, FRAME_SETS, &ways[i], &kinds[i], &k->owner);
+}
+
 /*
  * Of Services that want one address, the first has it, and finds its number there; if others came
  * before it, they would take that for theirs.
@@ -107,6 +116,8 @@ static void begin_planning(struct keeper *k)
 {
 	DL_SORT2(k->unplanned, keeper_precedence, prev_unplanned, next_unplanned);
 	keeper_await_unplanned(k);
+	/* If they are lacking, they are the first to be written. */
+	want_refusals(k);
 	k->state = KEEPER_PLANNING;
 }
 
@@ -128,7 +139,7 @@ static void keep(struct keeper *k)
 	if (k->doubt) {
 		if (clock_ms() < k->next_read_ms)
 			k->next_ms = k->next_read_ms;
-		else
+		else if (!k->planning.s) /* else what it wanted so far would be written last */
 			k->state = KEEPER_READING;
 		keeper_kick(k);
 	} else {
@@ -220,15 +231,6 @@ static void on_udp_idle(void *arg)
 static const struct udp_ops udp_ops = { .each_state = each_state,
 	                                .failed = on_udp_failed,
 	                                .idle = on_udp_idle };
-
-static void want_refusals(struct keeper *k)
-{
-	static const uint32_t ways[] = { FRAME_WAY_DROP, FRAME_WAY_REJECT };
-	static const frame_kind kinds[] = { FRAME_KIND_DROP, FRAME_KIND_REJECT };
-
-	for (size_t i = 0; i < ARRAY_LEN(ways); i++)
-		store_want(k->store, FRAME_SETS, &ways[i], &kinds[i], &k->owner);
-}
 
 static bool knows_pods(const struct keeper *k)
 {
