@@ -240,7 +240,9 @@ static void deliver(struct sim *s)
 		}
 		if (!f.seen)
 			kernel_receives(s, to, f.data, f.size);
-		if (to->segment && !turns(s, to) && to->queued < SIM_BUFFER_FRAMES) {
+		bool waits = to->segment && !turns(s, to);
+		/* What is there stays: a buffer that is full takes nothing more. */
+		if (waits && (f.seen || to->queued < s->socket_frames)) {
 			to->queued += !f.seen;
 			f.seen = true;
 			s->frames[kept++] = f;
@@ -314,6 +316,7 @@ void sim_init(struct sim *s, uint64_t seed, size_t n_nodes, size_t n_addresses)
 	s->n_nodes = n_nodes;
 	s->n_addresses = n_addresses;
 	s->record_from = -1;
+	s->socket_frames = SIM_BUFFER_FRAMES;
 	for (size_t i = 0; i < n_nodes; i++)
 		node_init(s, i);
 	sim_observe(s);

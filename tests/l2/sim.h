@@ -19,7 +19,7 @@
 
 #define SIM_NODES_MAX 6
 #define SIM_ADDRESSES_MAX 2048
-/* kept for a speaker that is paused */
+/* as sim.socket_frames, unless told */
 #define SIM_BUFFER_FRAMES 128
 #define SIM_HEARTBEAT_MS 70
 #define SIM_MULTIPLIER 5
@@ -93,6 +93,7 @@ struct sim {
 	bool reorder;
 	/* what a node can receive in a millisecond; the rest is lost.  0: all */
 	size_t buffer_frames;
+	size_t socket_frames;                        /* kept for a speaker that is paused */
 	bool blocked[SIM_NODES_MAX][SIM_NODES_MAX];  /* [from][to] */
 	bool filtered[SIM_NODES_MAX][SIM_NODES_MAX]; /* heartbeats only */
 	bool server_away; /* the API server answers nobody, whether they have noticed or not */
