@@ -230,6 +230,7 @@ struct claims {
 	bool exposed; /* at the last review, there might be speakers that we do not hear */
 	/* frames were lost or refused, or two owners seen: until when to ask more often */
 	int64_t doubt_until_ms;
+	int64_t lost_ms;       /* when all was asked for again as frames were lost; 0: never */
 	int64_t calm_since_ms; /* no peer came or went since */
 	int64_t next_review_ms;
 	int64_t news_ms; /* since when everything is to be looked at in the next tick, or NEVER */
@@ -302,6 +303,11 @@ void claims_seen_refused(struct claims *c, int64_t now);
  */
 const uint8_t *claims_stand_in(const struct claims *c, const struct addr *addr,
                                const uint8_t *asker, bool is_probe);
+/*
+ * Frames were lost on their way to us, for want of room: the oldest that was not has waited for
+ * @waited_ms.
+ */
+void claims_seen_loss(struct claims *c, int64_t now, int64_t waited_ms);
 /* This node answers for @addr. */
 bool claims_answers(const struct claims *c, const struct addr *addr);
 

@@ -30,7 +30,8 @@
  * that may still be in time, so that whoever is still asking gives way, and then asks itself, at
  * once and for this address alone.  While it asks it answers whoever else probes, and nobody else.
  * So a healthy owner does not answer for such an address for the time of a few probes, and loses
- * nothing; who took it meanwhile answers, and keeps it.
+ * nothing; who took it meanwhile answers, and keeps it.  A buffer that was full tells nothing of
+ * what came after: then the owner asks for all of its addresses, where somebody may be unheard.
  *
  * Probes of others that ask at the same moment are reason to wait (RFC 5227 2.1.1), but a machine
  * that keeps asking, in whatever name, must not keep the address from everybody: patience with them

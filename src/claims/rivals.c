@@ -202,6 +202,25 @@ void claims_seen_refused(struct claims *c, int64_t now)
 	doubt(c, now);
 }
 
+/*
+ * What was lost while we stood still may have been the probe for any address of ours.  But whoever
+ * floods us must not silence us for good: within a gap we ask once more, and answer meanwhile.
+ */
+void claims_seen_loss(struct claims *c, int64_t now, int64_t waited_ms)
+{
+	if (!came_late(c, waited_ms) || !is_exposed(c, now))
+		return;
+	bool often = c->lost_ms && now - c->lost_ms < gap_ms(c);
+
+	if (!often)
+		c->lost_ms = now;
+	for (struct claims_entry *e = c->entries; e; e = e->hh.next)
+		if (e->state == L2_OWNER && often)
+			verify_soon(c, now, e);
+		else if (e->state == L2_OWNER)
+			ask_again(c, now, e);
+}
+
 /* ---- two owners ---- */
 
 /* Does the one at @mac come before us in the order for this address? */

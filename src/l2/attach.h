@@ -30,6 +30,7 @@ struct attached {
 	struct link *link; /* NULL: could not be opened yet */
 	struct segment *segment;
 	int64_t reopen_ms;
+	bool has_lost; /* of the frames that are being received some were, and it is untold */
 	bool complained;
 	int64_t namesake_ms; /* when we last complained of one, 0: never */
 };

@@ -304,8 +304,19 @@ static int timeout_of(const struct l2 *l2, int64_t now)
 static void on_frame(int64_t waited_ms, const void *frame, size_t size, void *arg)
 {
 	struct attached *at = arg;
+	int64_t now = clock_ms();
 
-	segment_receive(at->segment, clock_ms(), waited_ms, frame, size);
+	if (at->has_lost)
+		segment_lost(at->segment, now, waited_ms);
+	at->has_lost = false;
+	segment_receive(at->segment, now, waited_ms, frame, size);
+}
+
+/* What is lost is lost after what has come: nothing of that may be answered before it is known. */
+static int receive(struct attached *at)
+{
+	at->has_lost |= link_has_lost(at->link);
+	return link_receive(at->link, FRAMES_PER_TURN, on_frame, at);
 }
 
 /*
@@ -332,7 +343,7 @@ static void wait_and_receive(struct l2 *l2)
 		(void)eventfd_read(l2->wake_fd, &count);
 	for (size_t i = 0; i < n; i++) {
 		struct attached *at = l2->attach.list[i];
-		if (fds[1 + i].revents && link_receive(at->link, FRAMES_PER_TURN, on_frame, at) < 0)
+		if (fds[1 + i].revents && receive(at) < 0)
 			attached_close_link(at, now);
 	}
 }

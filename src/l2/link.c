@@ -26,6 +26,7 @@
 
 struct link {
 	pcap_t *pcap;
+	unsigned int dropped; /* by the kernel, as of link_has_lost() */
 };
 
 struct receiver {
@@ -143,6 +144,17 @@ static void on_frame(u_char *arg, const struct pcap_pkthdr *header, const u_char
 		return;
 	}
 	r->fn(waited, frame, size, r->arg);
+}
+
+bool link_has_lost(struct link *l)
+{
+	struct pcap_stat now;
+
+	if (pcap_stats(l->pcap, &now) < 0)
+		return false;
+	bool lost = now.ps_drop != l->dropped;
+	l->dropped = now.ps_drop;
+	return lost;
 }
 
 int link_receive(struct link *l, int max, link_frame_fn *fn, void *arg)

@@ -8,6 +8,7 @@
  * for IPv6 addresses go are groups.h's matter.  Never waits.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,6 +31,8 @@ int link_set_filter(struct link *l, const struct bpf_program *filter);
 void link_close(struct link *l);
 /* Readable when there is a frame. */
 int link_fd(const struct link *l);
+/* Whether frames were lost for want of room since it was last asked. */
+bool link_has_lost(struct link *l);
 /*
  * Hands over the available frames, at most @max; returns how many, or -EIO when the interface went
  * away.

@@ -450,6 +450,15 @@ static void receive_message(struct segment *s, int64_t now, const struct wire_ms
 	}
 }
 
+void segment_lost(struct segment *s, int64_t now, int64_t waited_ms)
+{
+	if (!s->up)
+		return;
+	begin_turn(s, now);
+	claims_seen_loss(&s->claims, now, waited_ms);
+	flush(s, now);
+}
+
 void segment_receive(struct segment *s, int64_t now, int64_t waited_ms, const void *frame,
                      size_t size)
 {

@@ -63,6 +63,11 @@ void segment_set_wants(struct segment *s, int64_t now, const struct l2_snapshot 
                        const struct l2_want *const *wants, size_t n);
 /* The API server answered this node at @at_ms. */
 void segment_set_answered(struct segment *s, int64_t at_ms);
+/*
+ * Before what has arrived is received: frames were lost between the wire and us, as there was no
+ * room for them.  The oldest that was not has waited for @waited_ms.
+ */
+void segment_lost(struct segment *s, int64_t now, int64_t waited_ms);
 /* @waited_ms: how long ago the frame arrived here. */
 void segment_receive(struct segment *s, int64_t now, int64_t waited_ms, const void *frame,
                      size_t size);

@@ -248,6 +248,7 @@ static void deliver(struct sim *s)
 			s->frames[kept++] = f;
 			continue;
 		}
+		to->lost |= waits;
 		if (to->v1 && sim_port(f.data) == WIRE_PORT) {
 			free(f.data);
 			continue;
@@ -255,6 +256,9 @@ static void deliver(struct sim *s)
 		if (to->v1 && sim_port(f.data))
 			sim_make_original(f.data);
 		if (turns(s, to)) {
+			if (to->lost)
+				segment_lost(to->segment, s->now, s->now - f.at_ms);
+			to->lost = false;
 			segment_receive(to->segment, s->now, s->now - f.at_ms, f.data, f.size);
 			to->was_asked = false;
 		}

@@ -65,6 +65,7 @@ struct sim_node {
 	uint64_t frames_sent, probes_sent, gratuitous_sent;
 	size_t received; /* frames in this millisecond */
 	size_t queued;   /* frames kept while it is paused */
+	bool lost;       /* there were more of them than are kept */
 	/*
 	 * Would it answer, by address?  As of when it was asked last, and whether it was running
 	 * and connected then.

@@ -235,6 +235,121 @@ static void a_stall_in_which_nobody_took_it_moves_nothing(void **state)
 	}
 }
 
+/* ---- a stall in which more came than there was room for ---- */
+
+static uint64_t probes_of_others(size_t node)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < sim.n_nodes; i++)
+		n += i != node ? sim.nodes[i].probes_sent : 0;
+	return n;
+}
+
+/* Runs until some other one asks for addresses of @node; false if none does. */
+static bool others_ask(size_t node)
+{
+	uint64_t before = probes_of_others(node);
+
+	for (int i = 0; i < 15000; i++) {
+		sim_run(&sim, 1);
+		if (probes_of_others(node) > before)
+			return true;
+	}
+	return false;
+}
+
+/* So that the questions for most addresses find no room: then what was not found proves nothing. */
+static void an_owner_that_lost_frames_asks_for_all(void **state)
+{
+	(void)state;
+	uint64_t n = seeds(20), asked = 0;
+	for (uint64_t i = 0; i < N_DEAFNESS * n; i++) {
+		enum deafness d = (enum deafness)(i / n);
+		uint64_t seed = i % n;
+		sim_use_family(seed % 3 ? 4 : 6);
+		started(seed, 2 + seed % 2, 12, d);
+		size_t node = (size_t)sim_owner(&sim, 0);
+		if (d == HEARING || !others_ask(node)) {
+			sim_fini(&sim);
+			continue;
+		}
+		sim.socket_frames = 1 + (size_t)sim_random(&sim, 20);
+		sim_observe(&sim);
+		sim_pause(&sim, node, 100 + (int64_t)sim_random(&sim, 250));
+		sim_run(&sim, 4000);
+		asked++;
+		if (sim.worst_several_ms > 0)
+			fail_msg("%s, seed %llu: two owners for %lld ms", deafness_names[d],
+			         (unsigned long long)seed, (long long)sim.worst_several_ms);
+		sim_fini(&sim);
+	}
+	assert_true(asked >= n);
+}
+
+/* Somebody's frames fill the buffer of a node that stands still for @pause. */
+static void overflow(size_t node, int64_t pause)
+{
+	const uint8_t client[] = { 6, 0, 0, 0, 0, 1 };
+	struct arp_packet p =
+		arp_question(client, &(struct addr){ 4, { 192, 168, 1, 100 } }, sim_address(0));
+	uint8_t frame[ARP_FRAME_SIZE];
+
+	arp_encode(&p, frame);
+	sim_pause(&sim, node, pause);
+	for (size_t i = 0; i <= sim.socket_frames; i++)
+		sim_inject(&sim, node, frame, sizeof(frame));
+	sim_run(&sim, pause);
+}
+
+/* Where all speakers are heard, and after no stall, nobody can have taken anything. */
+static void frames_lost_without_need_to_ask_silence_nobody(void **state)
+{
+	(void)state;
+	static const struct {
+		enum deafness d;
+		int64_t pause;
+		bool asks;
+	} cases[] = {
+		{ NO_KEY, 40, true },
+		{ NO_KEY, 5, false },
+		{ HEARING, 40, false },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		started(i, 2, 4, cases[i].d);
+		size_t node = (size_t)sim_owner(&sim, 0);
+		sim.socket_frames = 8;
+		overflow(node, cases[i].pause);
+		sim_run(&sim, 2);
+		assert_int_equal(sim_answers(&sim, node, 0), !cases[i].asks);
+		sim_run(&sim, 4 * SIM_PROBE_MS);
+		assert_int_equal(sim_owner(&sim, 0), node);
+		sim_fini(&sim);
+	}
+}
+
+/* Whoever floods a node that stalls again and again has it ask now and then, not all the time. */
+static void a_flood_does_not_silence_an_owner_that_stalls(void **state)
+{
+	(void)state;
+	int64_t silent = 0;
+	started(1, 2, 4, NO_KEY);
+	size_t node = (size_t)sim_owner(&sim, 0);
+	sim.socket_frames = 8;
+	for (int round = 0; round < 50; round++) {
+		overflow(node, 20);
+		for (int ms = 0; ms < 80; ms++) {
+			sim_run(&sim, 1);
+			silent += !sim_answers(&sim, node, 0);
+		}
+	}
+	assert_in_range(silent, 1, 50 * 80 / 5);
+	assert_int_equal(sim_owner(&sim, 0), node);
+	sim_fini(&sim);
+}
+
+/* ---- a restart of our own ---- */
+
 /*
  * While the owner restarts, a speaker that its peers do not hear takes the address: what they
  * recall is not the truth.
@@ -775,6 +890,9 @@ int main(void)
 		cmocka_unit_test(an_owner_whose_link_was_down_asks_before_it_resumes),
 		cmocka_unit_test(what_waited_during_a_stall_is_not_answered),
 		cmocka_unit_test(a_stall_in_which_nobody_took_it_moves_nothing),
+		cmocka_unit_test(an_owner_that_lost_frames_asks_for_all),
+		cmocka_unit_test(frames_lost_without_need_to_ask_silence_nobody),
+		cmocka_unit_test(a_flood_does_not_silence_an_owner_that_stalls),
 		cmocka_unit_test(what_is_recalled_after_a_restart_is_asked_for),
 		cmocka_unit_test(a_recalled_claim_is_not_resumed_for_another_service),
 		cmocka_unit_test(two_owners_that_share_arp_alone_part),
