@@ -26,7 +26,7 @@
 #define JOURNAL_KEY_ENTRIES "entries"
 #define JOURNAL_KEY_NUMBER "number"
 /* So many bytes of lines in a ConfigMap; the API server takes 1 MiB. */
-#define JOURNAL_MAP_BYTES (256 * 1024)
+#define JOURNAL_MAP_BYTES 262144
 /* Of a longer line nothing is read. */
 #define JOURNAL_LINE_MAX 8192
 #define JOURNAL_ADDRS_MAX 4
@@ -39,6 +39,7 @@ enum journal_event {
 	JOURNAL_CHANGED,  /* another program has written them */
 	JOURNAL_FOUND,    /* it has them, and the journal did not say so */
 	JOURNAL_MISSED,   /* the journal said that it had them, and it has them no more */
+	JOURNAL_KEPT,     /* it still has them, and the entry that said so is about to go: @since */
 	JOURNAL_LOST,     /* entries were dropped: @count */
 };
 const char *journal_event_name(enum journal_event e); /* "assigned" … */
@@ -46,7 +47,10 @@ const char *journal_event_name(enum journal_event e); /* "assigned" … */
 struct journal_entry {
 	int64_t time_us; /* of the wall clock */
 	enum journal_event event;
-	/* "namespace/name", and for external IPs "namespace/name (external IPs)"; NULL: of none */
+	/*
+	 * "namespace/name", and for external IPs "namespace/name (external IPs)"; NULL: of none;
+	 * "namespace/" and an asterisk: what was lost was about that namespace
+	 */
 	char *service;
 	char *uid;
 	struct addr addrs[JOURNAL_ADDRS_MAX]; /* all that it has from then on */
@@ -55,6 +59,7 @@ struct journal_entry {
 	size_t n_before;
 	char *pool, *reason; /* NULL: not known */
 	char *by;            /* the identity of the leader */
+	int64_t since_us;    /* it has had all of @addrs since then; 0: nobody knows */
 	uint64_t count;
 };
 /* What a parser made; entries that are written borrow their texts. */
@@ -84,6 +89,7 @@ struct journal_holder {
 	struct addr addrs[JOURNAL_ADDRS_MAX];
 	size_t n;
 	int64_t since_us[JOURNAL_ADDRS_MAX]; /* of each; 0: it was found, nobody knows since when */
+	int64_t told_us;                     /* the time of the last entry about it */
 };
 struct journal_holders *journal_holders_new(void);
 void journal_holders_free(struct journal_holders *h); /* accepts NULL */

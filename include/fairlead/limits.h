@@ -474,6 +474,33 @@
 	  "an edit that takes more addresses in use out of all pools is refused; the one before stays in force", \
 	  "an Event on the ConfigMap, `fairlead_config_errors`")
 
+/* ---- The journal ---- */
+#define LIMITS_JOURNAL_ELSEWHERE(X) \
+	X(JOURNAL_MAPS, 16, "ConfigMaps", \
+	  "ConfigMaps of the journal", \
+	  "the oldest one is written over, after what Services still have was repeated", \
+	  "[operations](operations.md#who-had-this-address)") \
+	X(JOURNAL_MAP_BYTES, 262144, "bytes", \
+	  "entries in one of them", \
+	  "the next one is begun", \
+	  "as above") \
+	X(SCRIBE_QUEUE_BYTES_MAX, 1048576, "bytes", \
+	  "entries that wait to be written", \
+	  "further ones are dropped and counted", \
+	  "an entry `lost`, `fairlead_journal_dropped_total`, the log") \
+	X(SCRIBE_SHARE_BURST, 2000, "entries", \
+	  "entries about Services of one namespace at once, with one more each 30 s", \
+	  "as above; who has an address is entered later", \
+	  "an entry `lost` that names the namespace, and as above") \
+	X(SCRIBE_FOUND_MAX, 2000, "entries", \
+	  "differences between the journal and the statuses that are entered at a time", \
+	  "the others follow after 2 minutes, eight times a day", \
+	  "[operations](operations.md#who-had-this-address)") \
+	X(SCRIBE_KEPT_MAX, 500, "entries", \
+	  "entries that are repeated at a time before they go", \
+	  "as above; those that have gone by then are found again, and known since then only", \
+	  "[operations](operations.md#who-had-this-address)")
+
 /* ---- The command line ---- */
 #define LIMITS_CLI_ELSEWHERE(X) \
 	X(MANIFEST_MAX_BYTES, 268435456, "bytes", \
@@ -511,7 +538,7 @@
 
 #define LIMITS_ELSEWHERE(X) \
 	LIMITS_KUBE_ELSEWHERE(X) LIMITS_L2_ELSEWHERE(X) LIMITS_PROXY_ELSEWHERE(X) LIMITS_CONFIG_ELSEWHERE(X) \
-	LIMITS_CLI_ELSEWHERE(X) LIMITS_BGP_ELSEWHERE(X)
+	LIMITS_CLI_ELSEWHERE(X) LIMITS_BGP_ELSEWHERE(X) LIMITS_JOURNAL_ELSEWHERE(X)
 
 #define LIMITS(X) LIMITS_HTTP(X) LIMITS_HEALTH(X) LIMITS_LOG(X) LIMITS_BGP(X) LIMITS_NODE(X)
 /* clang-format on */

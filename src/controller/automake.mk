@@ -34,6 +34,7 @@ CONTROLLER = \
 	src/controller/scribe_notes.c \
 	src/controller/scribe_private.h \
 	src/controller/scribe_read.c \
+	src/controller/scribe_shares.c \
 	src/controller/services.c \
 	src/controller/services.h \
 	src/controller/state.h \

@@ -15,6 +15,9 @@
  * No lease guards these writes, but the version that they are made from does: of two leaders one
  * reads anew.
  *
+ * Entries about those who still have something are repeated before they go, with the time since
+ * when; what is too much for one look waits for the next ones.
+ *
  * From then on entries wait in a queue and go out together, some time after the first of them, each
  * time as a patch of the newest ConfigMap.  Where others have written it, it is read anew.  When it
  * is full, the next one, whose place is that of the oldest, is begun.  The queue has a bound; what
@@ -46,6 +49,8 @@ static void written(struct controller *ctl, const struct kube_config_map *map)
 	if (s->at != s->newest && !s->clears) {
 		free(TAKE(s->maps[s->newest].text));
 		s->newest = s->at;
+		/* What the next one will take the place of may say who still has something. */
+		scribe_save_soon(ctl);
 	}
 	free(m->version);
 	free(m->text);
@@ -74,6 +79,7 @@ static void on_written(int status, struct json_object *obj, const struct err *e,
 		scribe_arm_write(ctl);
 		scribe_arm_look(ctl);
 	} else if (s->state == SCRIBE_READY && (status == 404 || status == 409)) {
+		s->saves = false;
 		scribe_read_all(ctl); /* somebody has removed it, or written it */
 	} else if (s->state == SCRIBE_READY) {
 		/* It may have been written all the same. */
@@ -103,6 +109,7 @@ static void enter_dropped(struct controller *ctl)
 		                   .by = ctl->identity,
 		                   .count = s->dropped };
 
+	scribe_tell_lost(ctl);
 	if (!s->dropped)
 		return;
 	journal_print(&e, &s->queue);
@@ -211,10 +218,11 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (s->request || !ctl->leading || s->state == SCRIBE_OFF)
 		return;
-	if (s->state == SCRIBE_READY && (s->queue.size || s->dropped || scribe_any_old(s)))
-		send_it(ctl);
-	else if (s->state == SCRIBE_READING || scribe_is_look_due(s))
+	/* A look comes first: it may have to save what the next write takes the place of. */
+	if (s->state == SCRIBE_READING || scribe_is_look_due(s))
 		scribe_read_all(ctl);
+	else if (s->queue.size || s->dropped || scribe_any_lost(s) || scribe_any_old(s))
+		send_it(ctl);
 	else
 		scribe_arm_look(ctl);
 }
@@ -240,6 +248,8 @@ void scribe_stop(struct controller *ctl)
 	buf_clear(&s->queue);
 	s->sending = 0;
 	s->dropped = 0;
+	s->saves = false;
+	scribe_prune_shares(s, true);
 }
 
 void scribe_turn(struct controller *ctl)
@@ -295,6 +305,7 @@ void scribe_free(struct controller *ctl)
 	if (!s)
 		return;
 	scribe_forget(s);
+	scribe_prune_shares(s, true);
 	if (s->timer)
 		event_free(s->timer);
 	buf_fini(&s->queue);

@@ -14,9 +14,8 @@
 #include "fairlead/mem.h"
 
 #define PAUSE_MS 10000 /* between two writes: each rewrites a whole ConfigMap */
-/* All is read anew from time to time, so that what has become too old goes. */
-#define LOOK_MS (24 * 3600 * 1000)
-#define QUEUE_BYTES_MAX (1024 * 1024)
+#define MARGIN_MS (INT64_C(48) * 3600 * 1000)
+#define LOST_LOOK_MS 3600000 /* who has something all the same is found then */
 #define DAY_US (INT64_C(86400) * 1000000)
 
 int scribe_days(const struct controller *ctl)
@@ -28,6 +27,13 @@ int scribe_days(const struct controller *ctl)
 int64_t scribe_oldest_us(const struct controller *ctl)
 {
 	return clock_wall_us() - scribe_days(ctl) * DAY_US;
+}
+
+int64_t scribe_margin_ms(const struct controller *ctl)
+{
+	int64_t half_ms = scribe_days(ctl) * (DAY_US / 1000) / 2;
+
+	return half_ms < MARGIN_MS ? half_ms : MARGIN_MS;
 }
 
 /* ---- the queue ---- */
@@ -48,7 +54,8 @@ void scribe_arm_write(struct controller *ctl)
 	const struct scribe *s = ctl->scribe;
 	int64_t wait_ms = s->written_ms ? s->written_ms + PAUSE_MS - clock_ms() : 0;
 
-	if (s->state == SCRIBE_READY && !s->request && (s->queue.size || s->dropped))
+	if (s->state == SCRIBE_READY && !s->request &&
+	    (s->queue.size || s->dropped || scribe_any_lost(s)))
 		scribe_arm(ctl, wait_ms > SCRIBE_SOON_MS ? wait_ms : SCRIBE_SOON_MS);
 }
 
@@ -62,7 +69,7 @@ bool scribe_any_old(const struct scribe *s)
 
 void scribe_arm_look(struct controller *ctl)
 {
-	int64_t wait_ms = ctl->scribe->read_ms + LOOK_MS - clock_ms();
+	int64_t wait_ms = ctl->scribe->look_ms - clock_ms();
 
 	if (scribe_any_old(ctl->scribe) || wait_ms < SCRIBE_SOON_MS)
 		wait_ms = SCRIBE_SOON_MS;
@@ -71,18 +78,44 @@ void scribe_arm_look(struct controller *ctl)
 
 bool scribe_is_look_due(const struct scribe *s)
 {
-	return clock_ms() >= s->read_ms + LOOK_MS;
+	return clock_ms() >= s->look_ms;
+}
+
+void scribe_look_within(struct controller *ctl, int64_t ms)
+{
+	struct scribe *s = ctl->scribe;
+
+	if (s->find_ms <= clock_ms() + ms)
+		return;
+	s->find_ms = clock_ms() + ms;
+	if (s->look_ms > s->find_ms)
+		s->look_ms = s->find_ms;
+	if (s->state == SCRIBE_READY)
+		scribe_arm_look(ctl);
+}
+
+void scribe_save_soon(struct controller *ctl)
+{
+	ctl->scribe->saves = true;
+	ctl->scribe->look_ms = clock_ms() + SCRIBE_SOON_MS;
+	scribe_arm_look(ctl);
 }
 
 void scribe_enter(struct controller *ctl, struct journal_entry *e)
 {
 	struct scribe *s = ctl->scribe;
 
-	if (s->queue.size > QUEUE_BYTES_MAX) {
+	if (s->queue.size > SCRIBE_QUEUE_BYTES_MAX) {
 		if (s->dropped++ == 0)
 			log_warn("the journal cannot keep up; entries are dropped",
 			         KV_S("error", s->error ? s->error : ""));
 		ctl->stats.journal_dropped++;
+		return;
+	}
+	if (!scribe_take_share(s, e->service)) {
+		ctl->stats.journal_dropped++;
+		scribe_look_within(ctl, LOST_LOOK_MS);
+		scribe_arm_write(ctl);
 		return;
 	}
 	e->time_us = clock_wall_us();

@@ -15,8 +15,15 @@
 
 #define AGAIN_FIRST_MS 5000
 #define AGAIN_DOUBLINGS_MAX 6
-/* So many differences are entered when a leader begins; of more only the number. */
-#define FOUND_MAX 2000
+/*
+ * A look that left something out is followed by another one, so many times a day: each reads all
+ * of the journal, and more than that would write over it in a few hours.
+ */
+#define MORE_MS 120000
+/* where a namespace has entered all that it may */
+#define MORE_MAX 8
+#define NO_SHARE_MS 3600000
+#define DAY_MS (24 * 3600 * 1000)
 
 void scribe_forget(struct scribe *s)
 {
@@ -61,26 +68,77 @@ static void see(struct map_seen *m, const struct kube_config_map *map)
 
 /* ---- what differs ---- */
 
-struct comparison {
-	struct controller *ctl;
+struct reading {
 	struct journal_holders *holders;
-	size_t n;
-	uint64_t left_out;
+	int64_t last_us; /* of the entries so far */
 };
 
 static void put_entry(struct journal_entry *e, void *arg)
 {
-	journal_holders_put(arg, e);
+	struct reading *r = arg;
+
+	journal_holders_put(r->holders, e);
+	if (e->time_us > r->last_us)
+		r->last_us = e->time_us;
+}
+
+struct comparison {
+	struct controller *ctl;
+	struct journal_holders *holders;
+	int64_t goes_us; /* what was entered before that is about to go */
+	size_t n, n_kept;
+	bool is_more;     /* than a look takes */
+	bool has_to_wait; /* for its namespace may not enter more now */
+};
+
+static bool may_enter(struct comparison *c, const struct journal_entry *e)
+{
+	bool keeps = e->event == JOURNAL_KEPT;
+
+	if (c->ctl->scribe->saves && !keeps)
+		return false;
+	if (c->n >= SCRIBE_FOUND_MAX || (keeps && c->n_kept >= SCRIBE_KEPT_MAX)) {
+		c->is_more = true;
+		return false;
+	}
+	if (!scribe_has_share(c->ctl->scribe, e->service)) {
+		c->has_to_wait = true;
+		return false;
+	}
+	return true;
 }
 
 static void differs(struct comparison *c, struct journal_entry *e)
 {
-	if (c->n++ >= FOUND_MAX) {
-		c->left_out++;
+	if (!may_enter(c, e))
 		return;
-	}
+	c->n++;
+	c->n_kept += e->event == JOURNAL_KEPT;
 	scribe_put_pool(c->ctl, e);
 	scribe_enter(c->ctl, e);
+}
+
+/* Since when it has had all of them; 0: nobody knows of some. */
+static int64_t since_of(const struct journal_holder *holder)
+{
+	int64_t since_us = 0;
+
+	for (size_t i = 0; i < holder->n; i++) {
+		if (!holder->since_us[i])
+			return 0;
+		if (holder->since_us[i] > since_us)
+			since_us = holder->since_us[i];
+	}
+	return since_us;
+}
+
+static void keep(struct comparison *c, const struct journal_holder *known, struct journal_entry *e)
+{
+	if (e->n == 0 || known->told_us >= c->goes_us)
+		return;
+	e->event = JOURNAL_KEPT;
+	e->since_us = since_of(known);
+	differs(c, e);
 }
 
 static void compare_part(struct comparison *c, const struct record *r, const struct record_part *p,
@@ -91,8 +149,10 @@ static void compare_part(struct comparison *c, const struct record *r, const str
 
 	e.n = scribe_held(r, p, e.addrs);
 	journal_holders_mark(c->holders, key);
-	if (journal_says(c->holders, key, r->uid, e.addrs, e.n))
+	if (journal_says(c->holders, key, r->uid, e.addrs, e.n)) {
+		keep(c, known, &e);
 		return;
+	}
 	if (e.n == 0)
 		e.event = JOURNAL_MISSED;
 	if (known)
@@ -112,9 +172,31 @@ static void missed(const struct journal_holder *holder, void *arg)
 	differs(arg, &e);
 }
 
-static void compare(struct controller *ctl, struct journal_holders *holders)
+/* When all is read the next time. */
+static void plan_look(const struct comparison *c)
 {
-	struct comparison c = { .ctl = ctl, .holders = holders };
+	struct scribe *s = c->ctl->scribe;
+	int64_t now = clock_ms();
+
+	if (now - s->day_ms >= DAY_MS) {
+		s->day_ms = now;
+		s->n_more = 0;
+	}
+	if (!s->saves)
+		s->find_ms = now + scribe_margin_ms(c->ctl) / 2;
+	s->look_ms = s->find_ms;
+	s->saves = false;
+	if (c->is_more && s->n_more < MORE_MAX) {
+		s->n_more++;
+		scribe_look_within(c->ctl, MORE_MS);
+	} else if (c->has_to_wait) {
+		scribe_look_within(c->ctl, NO_SHARE_MS);
+	}
+}
+
+static void compare(struct controller *ctl, struct journal_holders *holders, int64_t goes_us)
+{
+	struct comparison c = { .ctl = ctl, .holders = holders, .goes_us = goes_us };
 
 	for (const struct record *r = ctl->records; r; r = r->hh.next) {
 		compare_part(&c, r, &r->lb, r->key);
@@ -122,11 +204,7 @@ static void compare(struct controller *ctl, struct journal_holders *holders)
 			compare_part(&c, r, r->external, r->external_key);
 	}
 	journal_holders_rest(holders, missed, &c);
-	ctl->scribe->dropped += c.left_out;
-	ctl->stats.journal_dropped += c.left_out;
-	if (c.left_out > 0)
-		log_warn("more has changed than the journal takes at once",
-		         KV_I("entries", (int64_t)c.left_out));
+	plan_look(&c);
 }
 
 /* The one with the next higher number than @above; NULL: there is none. */
@@ -153,17 +231,25 @@ static void drop_what_arrived(struct scribe *s, const struct map_seen *newest)
 	buf_consume(&s->queue, n);
 }
 
-static void all_read(struct controller *ctl)
+/* Reads all; returns before when what was entered is about to go. */
+static int64_t read_maps(struct controller *ctl, struct journal_holders *holders)
 {
 	struct scribe *s = ctl->scribe;
-	struct journal_holders *holders = journal_holders_new();
+	struct reading r = { .holders = holders, .last_us = INT64_MIN };
 	struct map_seen *last = NULL;
+	int64_t oldest_us = scribe_oldest_us(ctl);
+	int64_t goes_us = oldest_us + scribe_margin_ms(ctl) * 1000;
+	uint64_t newest = 0;
 
+	for (struct map_seen *m = next_map(s, 0); m; m = next_map(s, m->number))
+		newest = m->number;
 	for (struct map_seen *m = next_map(s, 0); m; m = next_map(s, m->number)) {
-		journal_read(m->text, strlen(m->text), put_entry, holders);
-		m->is_old = *m->text &&
-		            journal_older_than(m->text, strlen(m->text), scribe_oldest_us(ctl)) ==
-		                    strlen(m->text);
+		size_t len = strlen(m->text);
+		journal_read(m->text, len, put_entry, &r);
+		m->is_old = len && journal_older_than(m->text, len, oldest_us) == len;
+		/* The next one takes the place of the first. */
+		if (!last && m == &s->maps[newest % JOURNAL_MAPS] && r.last_us >= goes_us)
+			goes_us = r.last_us + 1;
 		if (last)
 			free(TAKE(last->text));
 		last = m;
@@ -173,11 +259,20 @@ static void all_read(struct controller *ctl)
 		drop_what_arrived(s, last);
 	}
 	s->sending = 0;
-	journal_read(buf_str(&s->queue), s->queue.size, put_entry, holders);
+	journal_read(buf_str(&s->queue), s->queue.size, put_entry, &r);
+	return goes_us;
+}
+
+static void all_read(struct controller *ctl)
+{
+	struct scribe *s = ctl->scribe;
+	struct journal_holders *holders = journal_holders_new();
+	int64_t goes_us = read_maps(ctl, holders);
+
 	s->state = SCRIBE_READY;
 	scribe_succeeded(s);
-	s->read_ms = clock_ms();
-	compare(ctl, holders);
+	scribe_prune_shares(s, false);
+	compare(ctl, holders, goes_us);
 	journal_holders_free(holders);
 	scribe_arm_write(ctl);
 	scribe_arm_look(ctl);

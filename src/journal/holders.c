@@ -66,18 +66,25 @@ static struct holder *get(struct journal_holders *h, const char *service)
 	return holder;
 }
 
+/* Since when it has what an entry names. */
+static int64_t since_of(const struct journal_entry *e)
+{
+	return e->event == JOURNAL_FOUND ? 0 : e->event == JOURNAL_KEPT ? e->since_us : e->time_us;
+}
+
 /* What it had before, and still has, it has since then. */
 static void take_over(const struct journal_holder *was, const struct journal_entry *e,
                       struct journal_holder *now)
 {
 	for (size_t i = 0; i < e->n; i++) {
 		now->addrs[i] = e->addrs[i];
-		now->since_us[i] = e->event == JOURNAL_FOUND ? 0 : e->time_us;
+		now->since_us[i] = since_of(e);
 		for (size_t k = 0; k < was->n; k++)
 			if (addr_eq(&was->addrs[k], &e->addrs[i]))
 				now->since_us[i] = was->since_us[k];
 	}
 	now->n = e->n;
+	now->told_us = e->time_us;
 }
 
 void journal_holders_put(struct journal_holders *h, const struct journal_entry *e)

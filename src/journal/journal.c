@@ -19,7 +19,8 @@ static const char *const names[] = {
 	[JOURNAL_ASSIGNED] = "assigned", [JOURNAL_MOVED] = "moved",
 	[JOURNAL_RELEASED] = "released", [JOURNAL_DELETED] = "deleted",
 	[JOURNAL_CHANGED] = "changed",   [JOURNAL_FOUND] = "found",
-	[JOURNAL_MISSED] = "missed",     [JOURNAL_LOST] = "lost",
+	[JOURNAL_MISSED] = "missed",     [JOURNAL_KEPT] = "kept",
+	[JOURNAL_LOST] = "lost",
 };
 
 const char *journal_event_name(enum journal_event e)
@@ -70,6 +71,8 @@ void journal_print(const struct journal_entry *e, struct buf *out)
 		put_addrs("addresses", e->addrs, e->n, &o);
 	if (e->n_before)
 		put_addrs("before", e->before, e->n_before, &o);
+	if (e->since_us)
+		out_str(&o, "since", clock_rfc3339(e->since_us, time));
 	put_if_any("pool", e->pool, &o);
 	put_if_any("reason", e->reason, &o);
 	put_if_any("by", e->by, &o);
@@ -122,7 +125,10 @@ static char *read_text(struct json_object *obj, const char *key)
 static int read_entry(struct json_object *obj, struct journal_entry *e)
 {
 	const char *time = kube_json_str(obj, "time", NULL);
+	const char *since = kube_json_str(obj, "since", NULL);
 
+	if (since && clock_parse_rfc3339(since, &e->since_us) < 0)
+		return -EINVAL;
 	if (!time || clock_parse_rfc3339(time, &e->time_us) < 0 || read_event(obj, &e->event) < 0 ||
 	    read_addrs(obj, "addresses", e->addrs, &e->n) < 0 ||
 	    read_addrs(obj, "before", e->before, &e->n_before) < 0)

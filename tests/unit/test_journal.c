@@ -60,6 +60,29 @@ static void test_a_line_reads_back(void **state)
 	journal_entry_fini(&back);
 }
 
+/* What is repeated keeps its own time. */
+static void test_what_is_kept_keeps_its_time(void **state)
+{
+	struct journal_holders *h = journal_holders_new();
+	struct journal_entry e = entry(9, JOURNAL_KEPT, "shop/web", "u1", "192.0.2.1"), back;
+	cleanup(buf_fini) struct buf line = BUF_INIT;
+
+	(void)state;
+	e.since_us = AT(1);
+	journal_print(&e, &line);
+	assert_string_equal(
+		buf_str(&line),
+		"{\"time\":\"2026-01-01T00:00:09Z\",\"event\":\"kept\",\"service\":\"shop/web\","
+		"\"uid\":\"u1\",\"addresses\":[\"192.0.2.1\"],"
+		"\"since\":\"2026-01-01T00:00:01Z\"}\n");
+	assert_int_equal(journal_parse(buf_str(&line), line.size - 1, &back), 0);
+	journal_holders_put(h, &back);
+	assert_int_equal(journal_holder_of(h, "shop/web")->since_us[0], AT(1));
+	assert_int_equal(journal_holder_of(h, "shop/web")->told_us, AT(9));
+	journal_entry_fini(&back);
+	journal_holders_free(h);
+}
+
 static void test_what_is_no_entry_is_counted(void **state)
 {
 	static const char text[] =
@@ -181,6 +204,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_line_reads_back),
+		cmocka_unit_test(test_what_is_kept_keeps_its_time),
 		cmocka_unit_test(test_what_is_no_entry_is_counted),
 		cmocka_unit_test(test_old_lines_are_in_front),
 		cmocka_unit_test(test_who_has_what),

@@ -15,6 +15,8 @@
 
 #include "../apisim/js.h"
 #include "controller/controller.h"
+#include "controller/scribe_private.h"
+#include "fairlead/clock.h"
 #include "fairlead/journal.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
@@ -341,42 +343,54 @@ static void test_unanswered_writes_are_there_once(void **state)
 	end();
 }
 
+/* A ConfigMap of the journal with this text. */
+static void put_map(size_t i, const char *text)
+{
+	cleanup(buf_fini) struct buf body = BUF_INIT;
+	cleanup_free char *path = xasprintf(MAPS JOURNAL_MAP_PREFIX "%zu", i);
+
+	buf_printf(&body,
+	           "{'metadata':{'name':'" JOURNAL_MAP_PREFIX
+	           "%zu'},'data':{'number':'%zu','entries':",
+	           i, i + 1);
+	buf_json_str(&body, text);
+	buf_puts(&body, "}}");
+	virtual_kube_do("DELETE", path, "%s", "");
+	assert_int_equal(virtual_kube_do("POST", "/api/v1/namespaces/fairlead-system/configmaps",
+	                                 "%s", buf_str(&body)),
+	                 201);
+}
+
+static struct journal_entry old_entry(const char *service)
+{
+	return (struct journal_entry){ .event = JOURNAL_ASSIGNED,
+		                       .service = (char *)(uintptr_t)service,
+		                       .uid = (char[]){ "u" },
+		                       .by = (char[]){ "z" },
+		                       .time_us = INT64_C(4102444800000000) };
+}
+
+static void fill(struct buf *text)
+{
+	cleanup(buf_fini) struct buf line = BUF_INIT;
+	struct journal_entry e = old_entry("shop/old");
+
+	journal_print(&e, &line);
+	while (text->size + line.size <= JOURNAL_MAP_BYTES)
+		buf_add(text, line.data, line.size);
+}
+
 /* One after another, the oldest gives way, and nothing else is lost. */
 static void test_full_maps_give_way(void **state)
 {
-	cleanup(buf_fini) struct buf line = BUF_INIT, text = BUF_INIT;
-	struct journal_entry e = { .event = JOURNAL_ASSIGNED,
-		                   .service = (char[]){ "shop/old" },
-		                   .uid = (char[]){ "u" },
-		                   .by = (char[]){ "z" },
-		                   .time_us = INT64_C(4102444800000000) };
+	cleanup(buf_fini) struct buf text = BUF_INIT;
 
 	(void)state;
-	journal_print(&e, &line);
-	line.size--;
-	for (size_t i = 1; i * (line.size + 1) <= JOURNAL_MAP_BYTES; i++) {
-		buf_add(&text, line.data, line.size);
-		buf_puts(&text, "\\n");
-	}
-	for (char *p = text.data; *p; p++)
-		*p = *p == '"' ? '~' : *p;
-	memset(&scene, 0, sizeof(scene));
+	fill(&text);
 	begin(WITH_JOURNAL);
 	stop(0);
-	for (size_t i = 0; i < JOURNAL_MAPS; i++) {
-		cleanup(buf_fini) struct buf body = BUF_INIT;
-		buf_printf(&body,
-		           "{'metadata':{'name':'" JOURNAL_MAP_PREFIX
-		           "%zu'},'data':{'number':'%zu','entries':'",
-		           i, i + 1);
-		for (const char *p = buf_str(&text); *p; p++)
-			buf_puts(&body, *p == '~' ? "\\'" : (char[]){ *p, '\0' });
-		buf_puts(&body, "'}}");
-		assert_int_equal(virtual_kube_do("POST",
-		                                 "/api/v1/namespaces/fairlead-system/configmaps",
-		                                 "%s", buf_str(&body)),
-		                 201);
-	}
+	for (size_t i = 0; i < JOURNAL_MAPS; i++)
+		put_map(i, buf_str(&text));
 	start(1);
 	run_for(30000);
 	create("web");
@@ -389,6 +403,128 @@ static void test_full_maps_give_way(void **state)
 	assert_string_equal(js_str0(second, "data.number"), "2");
 	assert_non_null(strstr(js_str0(second, "data.entries"), "shop/old"));
 	stop(1);
+	end();
+}
+
+static char *text_of_first(void)
+{
+	cleanup(js_put) struct json_object *m = virtual_kube_get(MAPS JOURNAL_MAP_PREFIX "0");
+
+	return xstrdup(js_str0(m, "data.entries"));
+}
+
+/* Who still has an address stays in the journal when the ConfigMap that says so goes. */
+static void test_living_holders_stay(void **state)
+{
+	cleanup(buf_fini) struct buf text = BUF_INIT, since = BUF_INIT;
+
+	(void)state;
+	fill(&text);
+	begin(WITH_JOURNAL);
+	create("web");
+	wait_for("assigned default/web 10.0.0.0 by a; ");
+	stop(0);
+	cleanup_free char *web = text_of_first();
+	put_map(0, web);
+	put_map(JOURNAL_MAPS - 1, buf_str(&text));
+	start(1);
+	run_for(30000);
+	cleanup_free char *now = text_of_first();
+	const char *time = strstr(web, "\"time\":") + strlen("\"time\":");
+	buf_printf(&since, "\"since\":%.*s", (int)strcspn(time, ","), time);
+	assert_null(strstr(now, "assigned"));
+	assert_non_null(strstr(now, "kept"));
+	assert_non_null(strstr(now, buf_str(&since)));
+	/* Once is enough. */
+	run_for(INT64_C(300) * 1000);
+	cleanup_free char *later = text_of_first();
+	assert_string_equal(now, later);
+	stop(1);
+	end();
+}
+
+/* And when its entry becomes too old. */
+static void test_days_do_not_forget_living_holders(void **state)
+{
+	cleanup(buf_fini) struct buf old = BUF_INIT;
+	char then[CLOCK_RFC3339_SIZE];
+
+	(void)state;
+	begin(WITH_JOURNAL);
+	create("web");
+	wait_for("assigned default/web 10.0.0.0 by a; ");
+	stop(0);
+	cleanup_free char *web = text_of_first();
+	const char *time = strstr(web, "\"time\":\"") + strlen("\"time\":\"");
+	buf_add(&old, web, (size_t)(time - web));
+	buf_puts(&old, clock_rfc3339(clock_wall_us() - INT64_C(89) * 86400 * 1000000, then));
+	buf_puts(&old, time + strcspn(time, "\""));
+	put_map(0, buf_str(&old));
+	start(1);
+	wait_for("assigned default/web 10.0.0.0 by a; kept default/web 10.0.0.0 by b; ");
+	stop(1);
+	end();
+}
+
+static size_t n_of(const char *what)
+{
+	size_t n = 0;
+
+	for (const char *p = journal(); (p = strstr(p, what)); p++)
+		n++;
+	return n;
+}
+
+/* What is more than a look takes is entered by the next ones. */
+static void test_nothing_found_is_dropped(void **state)
+{
+	(void)state;
+	begin(WITH_JOURNAL);
+	stop(0);
+	for (size_t i = 0; i < 2; i++) {
+		cleanup(buf_fini) struct buf text = BUF_INIT;
+		for (size_t k = 0; k < 1250; k++) {
+			cleanup_free char *name = xasprintf("n%zu/s%zu", i, k);
+			struct journal_entry e = old_entry(name);
+			e.addrs[e.n++] = (struct addr){ .family = 4, .b = { 10 } };
+			journal_print(&e, &text);
+		}
+		put_map(i, buf_str(&text));
+	}
+	create("web");
+	start(1);
+	run_for(60000);
+	assert_int_equal(n_of("missed ") + n_of("assigned default/web "), SCRIBE_FOUND_MAX + 1);
+	run_for(INT64_C(180) * 1000);
+	assert_int_equal(n_of("missed "), 2500);
+	assert_int_equal(n_of("lost "), 0);
+	assert_int_equal(scene.ctls[1].stats.journal_dropped, 0);
+	stop(1);
+	end();
+}
+
+/* Nobody writes over what the journal says of other namespaces. */
+static void test_a_namespace_has_its_share(void **state)
+{
+	(void)state;
+	begin(WITH_JOURNAL);
+	virtual_kube_do("POST", "/api/v1/namespaces", "{'metadata':{'name':'%s'}}", "shop");
+	for (int i = 0; i < SCRIBE_SHARE_BURST * 6 / 10; i++) {
+		create("web");
+		run_for(100);
+		delete ("web");
+		run_for(100);
+	}
+	virtual_kube_do("POST", "/api/v1/namespaces/shop/services", "%s",
+	                "{'metadata':{'name':'web'},'spec':{'type':'LoadBalancer','ports':[{'port':"
+	                "80}]}}");
+	run_for(30000);
+	/* One more each 30 s. */
+	assert_in_range(n_of("assigned default/") + n_of("deleted default/"), SCRIBE_SHARE_BURST,
+	                SCRIBE_SHARE_BURST + 20);
+	assert_int_equal(n_of("lost default/* "), 1);
+	assert_int_equal(n_of("assigned shop/web "), 1);
+	stop(0);
 	end();
 }
 
@@ -440,6 +576,10 @@ int main(void)
 		cmocka_unit_test(test_somebody_else_writes_it),
 		cmocka_unit_test(test_unanswered_writes_are_there_once),
 		cmocka_unit_test(test_full_maps_give_way),
+		cmocka_unit_test(test_living_holders_stay),
+		cmocka_unit_test(test_days_do_not_forget_living_holders),
+		cmocka_unit_test(test_nothing_found_is_dropped),
+		cmocka_unit_test(test_a_namespace_has_its_share),
 		cmocka_unit_test(test_a_record_by_hand_is_no_holder),
 	};
 
