@@ -173,16 +173,8 @@ static void choose(const struct attach *a, const struct l2_snapshot *s, bool *ch
 		if (where[i])
 			chosen[where[i] - all->list] = true;
 	}
-	for (size_t r = 0; r < s->n_ranges; r++) {
-		const bool *allowed = places_allowed(a->places, s->ranges[r].place);
-		for (size_t i = 0; i < all->n; i++)
-			chosen[i] |=
-				ifaces_serves(all, allowed, &all->list[i], &s->ranges[r].range);
-		const struct iface *routed =
-			ifaces_first(all, places_routed(a->places, s->ranges[r].place));
-		if (routed)
-			chosen[routed - all->list] = true;
-	}
+	for (size_t r = 0; r < s->n_ranges; r++)
+		places_join(a->places, s->ranges[r].place, all, &s->ranges[r].range, chosen);
 }
 
 /* The two are of one place that has any address announced. */

@@ -415,3 +415,33 @@ bool ifaces_serves(const struct ifaces *i, const bool *allowed, const struct ifa
 	}
 	return false;
 }
+
+/* The last address of the largest subnet with @a that is allowed; false: there is none. */
+static bool subnet_ends(const struct ifaces *i, const bool *allowed, const struct addr *a,
+                        struct addr *ret_last)
+{
+	bool found = false;
+
+	for (size_t n = 0; n < i->n; n++)
+		for (size_t s = 0; s < i->list[n].n_subnets; s++) {
+			const struct prefix *p = &i->list[n].subnets[s].prefix;
+			struct addr last = prefix_range(p).last;
+			if ((allowed && !allowed[n]) || !prefix_contains(p, a) ||
+			    (found && addr_cmp(&last, ret_last) <= 0))
+				continue;
+			*ret_last = last;
+			found = true;
+		}
+	return found;
+}
+
+bool ifaces_cover(const struct ifaces *i, const bool *allowed, const struct addr_range *r)
+{
+	struct addr at = r->first, last;
+
+	do {
+		if (!subnet_ends(i, allowed, &at, &last))
+			return false;
+	} while (addr_cmp(&last, &r->last) < 0 && addr_next(&last, &at));
+	return true;
+}

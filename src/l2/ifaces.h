@@ -102,6 +102,8 @@ bool ifaces_meet(const struct iface *a, const struct iface *b);
  */
 bool ifaces_serves(const struct ifaces *i, const bool *allowed, const struct iface *iface,
                    const struct addr_range *r);
+/* Each address of the range lies in a subnet of an interface that is allowed. */
+bool ifaces_cover(const struct ifaces *i, const bool *allowed, const struct addr_range *r);
 
 /*
  * The kernel answers questions for @a that come in on @iface, whether the speaker does or not: the

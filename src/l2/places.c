@@ -178,3 +178,17 @@ const struct iface *places_find(const struct places *p, uint16_t place, const st
 
 	return iface ? iface : ifaces_first(ifaces, places_routed(p, place));
 }
+
+void places_join(const struct places *p, uint16_t place, const struct ifaces *ifaces,
+                 const struct addr_range *r, bool *chosen)
+{
+	const bool *allowed = places_allowed(p, place);
+
+	for (size_t i = 0; i < ifaces->n; i++)
+		chosen[i] |= ifaces_serves(ifaces, allowed, &ifaces->list[i], r);
+	if (ifaces_cover(ifaces, allowed, r))
+		return;
+	const struct iface *routed = ifaces_first(ifaces, places_routed(p, place));
+	if (routed)
+		chosen[routed - ifaces->list] = true;
+}

@@ -49,5 +49,11 @@ const bool *places_routed(const struct places *p, uint16_t place);
 /* The interface for an address; NULL: none. */
 const struct iface *places_find(const struct places *p, uint16_t place, const struct ifaces *ifaces,
                                 const struct addr *a);
+/*
+ * Adds those, by position, that addresses of the range may be announced on: of interfaces that take
+ * any address one, and only if some address of the range is in no other's subnet.
+ */
+void places_join(const struct places *p, uint16_t place, const struct ifaces *ifaces,
+                 const struct addr_range *r, bool *chosen);
 
 #endif

@@ -291,7 +291,7 @@ static void add_place(struct served_snapshot *s, const char *interfaces, const c
 		(struct l2_place){ .interfaces = interfaces, .routed = routed };
 }
 
-/* Numbers them from 1; a snapshot has room for one more for each pool. */
+/* Numbers them from 1; a snapshot has room for one more for each pool, retained ones too. */
 static void add_places(const struct served *w, size_t n_pools, struct served_snapshot *s)
 {
 	s->places = xcalloc(HASH_COUNT(w->places) + n_pools + 1, sizeof(*s->places));
@@ -354,7 +354,8 @@ static void add_layer2_ranges(const struct view *v, struct served_snapshot *s)
 	}
 	for (size_t i = 0; c && i < c->n_retained; i++)
 		if (c->retained[i].protocols & PROTOCOL_LAYER2)
-			add_ranges(s, c->retained[i].ranges, c->retained[i].n_ranges, 0);
+			add_ranges(s, c->retained[i].ranges, c->retained[i].n_ranges,
+			           place_of_pool(&c->retained[i], v, c->n_pools + i, s));
 	if (c)
 		add_ranges(s, c->external_ips_allow, c->n_external_ips_allow, 0);
 }
@@ -427,7 +428,7 @@ void served_snapshot(struct served *w, const struct view *v, bool view_fresh, in
 		s.nodes[i] = nodes[i].name;
 		s.awaited[i] = nodes[i].ready;
 	}
-	add_places(w, c ? c->n_pools : 0, &s);
+	add_places(w, c ? c->n_pools + c->n_retained : 0, &s);
 	s.wants = xcalloc(HASH_COUNT(w->list) + 1, sizeof(*s.wants));
 	w->impatient = false;
 	for (struct served_address *x = w->list; x; x = x->hh.next) {

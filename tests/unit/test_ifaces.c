@@ -254,6 +254,49 @@ static void addresses_of_no_subnet_are_announced_where_that_is_asked_for(void **
 	place_store_fini(&store);
 }
 
+/* By position, as 'x' and '.', where the range is joined. */
+static const char *joined(const struct places *p, uint16_t place, const struct ifaces *all,
+                          const char *first, const char *last)
+{
+	static char text[8];
+	bool chosen[8] = { false };
+	const struct addr_range r = { addr_of(first), addr_of(last) };
+
+	places_join(p, place, all, &r, chosen);
+	for (size_t i = 0; i < all->n; i++)
+		text[i] = chosen[i] ? 'x' : '.';
+	text[all->n] = '\0';
+	return text;
+}
+
+/* An interface that takes any address is not joined for what others take all of. */
+static void a_range_is_joined_where_it_may_be_announced(void **state)
+{
+	(void)state;
+	struct iface list[] = { { .name = "eth0" }, { .name = "eth1" }, { .name = "eth2" } };
+	const struct ifaces all = { .list = list, .n = 3 };
+	struct l2_place some[] = { { "(eth1)", "" }, { "(eth[02])", "(eth2)" } };
+	struct l2_snapshot s = { .places = some, .n_places = 2 };
+	struct place_store store = { 0 };
+	struct places *p = places_new(&store, &s);
+
+	add_subnet(&list[0], "192.168.1.11", 24);
+	add_subnet(&list[1], "192.168.1.12", 24);
+	add_subnet(&list[2], "192.168.2.11", 24);
+	places_look(p, &all, 1);
+	assert_string_equal(joined(p, 0, &all, "192.168.1.1", "192.168.1.9"), "x..");
+	assert_string_equal(joined(p, 1, &all, "192.168.1.1", "192.168.1.9"), ".x.");
+	assert_string_equal(joined(p, 2, &all, "192.168.1.0", "192.168.1.255"), "x..");
+	assert_string_equal(joined(p, 2, &all, "192.168.1.0", "192.168.2.9"), "x.x");
+	assert_string_equal(joined(p, 2, &all, "192.168.0.255", "192.168.1.9"), "x.x");
+	assert_string_equal(joined(p, 2, &all, "198.51.100.1", "198.51.100.1"), "..x");
+	list[2].n_subnets = 0;
+	assert_string_equal(joined(p, 2, &all, "192.168.1.0", "192.168.2.9"), "x.x");
+	assert_string_equal(joined(p, 2, &all, "192.168.1.9", "192.168.1.9"), "x..");
+	places_free(p);
+	place_store_fini(&store);
+}
+
 static void troubles_are_told_by_cause(void **state)
 {
 	(void)state;
@@ -466,6 +509,7 @@ int main(void)
 		cmocka_unit_test(the_kernel_answers_for_addresses_of_the_node),
 		cmocka_unit_test(places_allow_interfaces),
 		cmocka_unit_test(addresses_of_no_subnet_are_announced_where_that_is_asked_for),
+		cmocka_unit_test(a_range_is_joined_where_it_may_be_announced),
 		cmocka_unit_test(troubles_are_told_by_cause),
 		cmocka_unit_test(a_pattern_matches_whole_names),
 		cmocka_unit_test(a_namesake_is_told_if_it_goes_on),

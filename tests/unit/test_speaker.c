@@ -533,6 +533,43 @@ static void the_snapshot_names_the_ranges_of_layer_2(void **state)
 	fixture_fini(&f);
 }
 
+/*
+ * An address that was left without a pool stays where it was: by itself its range would have other
+ * interfaces of its subnet joined.
+ */
+static void what_is_retained_stays_in_its_place(void **state)
+{
+	(void)state;
+	struct fixture f = fixture_new();
+	f.table = announce_new(record_change, &f);
+	struct served_snapshot s;
+
+	world_put(
+		f.view,
+		"{'kind':'ConfigMap','metadata':{'namespace':'fairlead-system',"
+		"'name':'fairlead-active','uid':'u'},'data':{'config':'address-pools:\n"
+		"- {name: a, protocol: layer2, addresses: [192.0.2.0/28]}\n',"
+		"'retained':'"
+		"- {name: b, protocol: [layer2], use: [load-balancer], layer2: [{interfaces: "
+		"[eth1]}], addresses: [192.0.2.17/32]}\n"
+		"- {name: c, protocol: [layer2], use: [load-balancer], layer2: [{interfaces: "
+		"[eth1]}, {interfaces: [eth2], subnet: routed}], addresses: [192.0.2.33/32]}\n'}}");
+	turn(&f);
+	served_snapshot(announce_served(f.table), f.view, true, 0, &s);
+	assert_int_equal(s.l2.n_ranges, 3);
+	assert_int_equal(s.l2.ranges[0].place, 0);
+	assert_in_range(s.l2.ranges[1].place, 1, s.l2.n_places);
+	assert_in_range(s.l2.ranges[2].place, 1, s.l2.n_places);
+	const struct l2_place *b = &s.l2.places[s.l2.ranges[1].place - 1];
+	assert_string_equal(b->interfaces, "(eth1)");
+	assert_string_equal(b->routed, "");
+	const struct l2_place *c = &s.l2.places[s.l2.ranges[2].place - 1];
+	assert_string_equal(c->interfaces, "(eth1)|(eth2)");
+	assert_string_equal(c->routed, "(eth2)");
+	served_snapshot_fini(&s);
+	fixture_fini(&f);
+}
+
 /* By number; what is for no interface in particular is 0, and equal ones are one. */
 static void the_snapshot_says_where(void **state)
 {
@@ -1228,6 +1265,7 @@ int main(void)
 		cmocka_unit_test(a_new_node_renumbers_the_candidates),
 		cmocka_unit_test(the_snapshot_names_the_ranges_of_layer_2),
 		cmocka_unit_test(the_snapshot_says_where),
+		cmocka_unit_test(what_is_retained_stays_in_its_place),
 		cmocka_unit_test(one_change_among_many_is_one_decision),
 		cmocka_unit_test(a_guard_outside_the_pools_comes_with_the_owner),
 		cmocka_unit_test(services_become_forwarding),
