@@ -457,12 +457,23 @@ static int open_archive(struct work *w, char **ret_path, struct err *e)
 	return archive_open(*ret_path, directory, &w->dump.archive, e);
 }
 
+/* The API takes a number of seconds, of which 0 is none. */
+static int read_since(const struct command_options *o, int64_t *ret_s, struct err *e)
+{
+	int64_t now_us = clock_wall_us(), since_us = now_us;
+	int r = o->since ? since_parse(o->since, now_us, &since_us, e) : 0;
+
+	if (r == 0 && o->since)
+		*ret_s = 1 + (now_us - since_us - 1) / 1000000;
+	return r;
+}
+
 static int run_sysdump(const struct command_options *o, struct err *e)
 {
 	cleanup(work_fini) struct work w = { .o = o, .namespace = options_namespace(&o->kube) };
 	cleanup_free char *path = NULL;
 
-	if (o->since && since_parse(o->since, &w.since_s, e) < 0)
+	if (read_since(o, &w.since_s, e) < 0)
 		return COMMAND_USAGE;
 	if (open_archive(&w, &path, e) < 0 || gather_open(&o->kube, &w.g, e) < 0 ||
 	    dump_status(&w, e) < 0)

@@ -12,6 +12,7 @@
 
 #include "cli/state.h"
 #include "fairlead/clock.h"
+#include "fairlead/hash.h"
 #include "fairlead/mem.h"
 #include "fairlead/out.h"
 
@@ -34,6 +35,29 @@ static int map_cmp(const void *a, const void *b)
 	return (na > nb) - (na < nb);
 }
 
+/* What its writer did not know, but the entries before it tell. */
+static void learn_before(const struct journal_holders *holders, struct journal_entry *e)
+{
+	const struct journal_holder *known =
+		e->service ? journal_holder_of(holders, e->service) : NULL;
+
+	if (e->n_before || !known || !known->uid || !e->uid || strcmp(known->uid, e->uid) != 0)
+		return;
+	memcpy(e->before, known->addrs, sizeof(e->before));
+	e->n_before = known->n;
+}
+
+static void learn_all(struct history *h)
+{
+	struct journal_holders *holders = journal_holders_new();
+
+	for (size_t i = 0; i < h->n; i++) {
+		learn_before(holders, &h->entries[i]);
+		journal_holders_put(holders, &h->entries[i]);
+	}
+	journal_holders_free(holders);
+}
+
 void history_read(struct history *h, const struct state *s, const char *namespace)
 {
 	const struct kube_config_map *maps[JOURNAL_MAPS];
@@ -51,6 +75,7 @@ void history_read(struct history *h, const struct state *s, const char *namespac
 		if (text)
 			h->n_unreadable += journal_read(text, strlen(text), take, h);
 	}
+	learn_all(h);
 }
 
 void history_fini(struct history *h)
@@ -70,9 +95,118 @@ struct journal_holders *history_holders(const struct history *h)
 	return holders;
 }
 
+/* ---- what is asked for ---- */
+
+/* The entry's is the Service's, or that of its external IPs. */
+static bool is_of(const struct journal_entry *e, const char *service)
+{
+	size_t n = e->service ? strcspn(e->service, " ") : 0;
+
+	return e->service && n == strlen(service) && !strncmp(e->service, service, n);
+}
+
+static bool is_about(const struct history_question *q, const struct journal_entry *e)
+{
+	/* What was lost may have been about anything. */
+	if (e->event == JOURNAL_LOST)
+		return true;
+	if (q->service && !is_of(e, q->service))
+		return false;
+	return addr_is_none(&q->address) || addrs_contain(e->addrs, e->n, &q->address) ||
+	       addrs_contain(e->before, e->n_before, &q->address);
+}
+
+/* By this entry, its Service had from then on what is asked for. */
+static bool holds(const struct history_question *q, const struct journal_entry *e)
+{
+	return addr_is_none(&q->address) ? e->n > 0 : addrs_contain(e->addrs, e->n, &q->address);
+}
+
+const char *history_elsewhere(const struct history *h, const char *service)
+{
+	const char *name = strrchr(service, '/'), *found = NULL;
+
+	for (size_t i = 0; i < h->n; i++) {
+		const struct journal_entry *e = &h->entries[i];
+		const char *its = e->service ? strchr(e->service, '/') : NULL;
+		if (is_of(e, service))
+			return NULL;
+		if (its && !strchr(its, ' ') && !strcmp(its, name))
+			found = e->service;
+	}
+	return found;
+}
+
+/* ---- before the period ---- */
+
+/* The last entry about a Service. */
+struct latest {
+	const struct journal_entry *entry;
+	UT_hash_handle hh;
+};
+
+/* The table stays in the order of the entries. */
+static void put_latest(struct latest **all, const struct journal_entry *e)
+{
+	struct latest *l;
+
+	HASH_FIND_STR(*all, e->service, l);
+	if (l)
+		HASH_DEL(*all, l);
+	else
+		l = xcalloc(1, sizeof(*l));
+	l->entry = e;
+	HASH_ADD_KEYPTR(hh, *all, e->service, strlen(e->service), l);
+}
+
+struct chosen {
+	const struct journal_entry **entries;
+	size_t n;
+	/* of these, from before the period, and about nothing that is known */
+	size_t n_before, n_lost;
+};
+
+static void choose_before(const struct history *h, const struct history_question *q,
+                          struct chosen *c)
+{
+	struct latest *all = NULL, *l, *next;
+	const struct journal_entry *last = NULL;
+
+	for (size_t i = 0; i < h->n; i++) {
+		const struct journal_entry *e = &h->entries[i];
+		if (e->time_us < q->since_us && e->service && e->event != JOURNAL_LOST &&
+		    is_about(q, e)) {
+			put_latest(&all, e);
+			last = e;
+		}
+	}
+	HASH_ITER(hh, all, l, next) {
+		if (holds(q, l->entry))
+			c->entries[c->n++] = l->entry;
+		HASH_DEL(all, l);
+		free(l);
+	}
+	if (c->n == 0 && last)
+		c->entries[c->n++] = last;
+	c->n_before = c->n;
+}
+
+static void choose(const struct history *h, const struct history_question *q, struct chosen *c)
+{
+	*c = (struct chosen){ .entries = xcalloc(2 * h->n + 1, sizeof(const void *)) };
+	if (q->service || !addr_is_none(&q->address))
+		choose_before(h, q, c);
+	for (size_t i = 0; i < h->n; i++)
+		if (h->entries[i].time_us >= q->since_us && is_about(q, &h->entries[i])) {
+			c->entries[c->n++] = &h->entries[i];
+			c->n_lost += h->entries[i].event == JOURNAL_LOST;
+		}
+}
+
 /* ---- printing ---- */
 
 static const struct out_table table = {
+	.if_any = true,
 	.columns = { { "time", "TIME" },
 	             { "event", "EVENT" },
 	             { "service", "SERVICE" },
@@ -84,43 +218,6 @@ static const struct out_table table = {
 	             { "by", "BY", .wide = true } },
 };
 
-struct before {
-	const struct addr *addrs;
-	size_t n;
-};
-
-static struct before before_of(const struct journal_holders *holders, const struct journal_entry *e)
-{
-	const struct journal_holder *known =
-		e->service ? journal_holder_of(holders, e->service) : NULL;
-
-	if (e->n_before || !known || !known->uid || !e->uid || strcmp(known->uid, e->uid) != 0)
-		return (struct before){ e->before, e->n_before };
-	return (struct before){ known->addrs, known->n };
-}
-
-/* The entry's is the Service's, or that of its external IPs. */
-static bool is_of(const struct journal_entry *e, const char *service)
-{
-	size_t n = e->service ? strcspn(e->service, " ") : 0;
-
-	return e->service && n == strlen(service) && !strncmp(e->service, service, n);
-}
-
-static bool is_asked(const struct history_question *q, const struct journal_entry *e,
-                     struct before before)
-{
-	if (e->time_us < q->since_us)
-		return false;
-	/* What was lost may have been about anything. */
-	if (e->event == JOURNAL_LOST)
-		return true;
-	if (q->service && !is_of(e, q->service))
-		return false;
-	return addr_is_none(&q->address) || addrs_contain(e->addrs, e->n, &q->address) ||
-	       addrs_contain(before.addrs, before.n, &q->address);
-}
-
 static void put_addrs(const char *key, const struct addr *addrs, size_t n, struct out *o)
 {
 	out_list(o, key);
@@ -129,7 +226,7 @@ static void put_addrs(const char *key, const struct addr *addrs, size_t n, struc
 	out_close(o);
 }
 
-static void put(const struct journal_entry *e, struct before before, struct out *o)
+static void put(const struct journal_entry *e, bool from_before, struct out *o)
 {
 	char time[CLOCK_RFC3339_SIZE];
 
@@ -139,7 +236,7 @@ static void put(const struct journal_entry *e, struct before before, struct out 
 	out_str(o, "event", journal_event_name(e->event));
 	out_str(o, "service", e->service);
 	out_str(o, "uid", e->uid);
-	put_addrs("before", before.addrs, before.n, o);
+	put_addrs("before", e->before, e->n_before, o);
 	put_addrs("addresses", e->addrs, e->n, o);
 	out_str(o, "pool", e->pool);
 	out_str(o, "reason", e->reason);
@@ -148,24 +245,42 @@ static void put(const struct journal_entry *e, struct before before, struct out 
 		out_uint(o, "count", e->count);
 		out_cell(o, "reason", "%llu entries were dropped", (unsigned long long)e->count);
 	}
+	if (from_before) {
+		out_bool(o, "from_before", true);
+		out_cell(o, "event", "%s (earlier)", journal_event_name(e->event));
+	}
 	out_close(o);
+}
+
+/* In place of an empty table, or below one that has nothing about what is asked for. */
+static void say_none(const struct history *h, const struct history_question *q,
+                     const struct chosen *c, struct out *o)
+{
+	const char *what = q->service                  ? q->service
+	                   : addr_is_none(&q->address) ? NULL
+	                                               : addr_str(&q->address);
+	char time[CLOCK_RFC3339_SIZE];
+
+	if (h->n_maps == 0)
+		return;
+	if (c->n == c->n_lost && (what || !h->n))
+		out_say(o, "No entry%s%s.", what ? " for " : "", what ? what : "");
+	else if (c->n == c->n_before)
+		out_say(o, "Nothing has changed since %s.", clock_rfc3339(q->since_us, time));
 }
 
 void history_print(const struct history *h, const struct history_question *q, struct out *o)
 {
-	struct journal_holders *holders = journal_holders_new();
+	struct chosen c;
 
+	choose(h, q, &c);
 	o->lines = true;
 	out_table(o, &table);
 	out_list(o, NULL);
-	for (size_t i = 0; i < h->n; i++) {
-		const struct journal_entry *e = &h->entries[i];
-		struct before before = before_of(holders, e);
-		if (is_asked(q, e, before))
-			put(e, before, o);
-		journal_holders_put(holders, e);
-	}
+	for (size_t i = 0; i < c.n; i++)
+		put(c.entries[i], i < c.n_before, o);
 	out_close(o);
 	out_table_end(o);
-	journal_holders_free(holders);
+	say_none(h, q, &c, o);
+	free(c.entries);
 }

@@ -10,7 +10,8 @@ struct out;
 struct state;
 
 struct history {
-	struct journal_entry *entries; /* in the order in which they were written */
+	/* in the order in which they were written, with what follows about before from others */
+	struct journal_entry *entries;
 	size_t n, cap;
 	size_t n_maps;       /* that there are */
 	size_t n_unreadable; /* lines */
@@ -25,8 +26,18 @@ struct journal_holders *history_holders(const struct history *h);
 struct history_question {
 	struct addr address; /* none: of any */
 	const char *service; /* "namespace/name"; NULL: of any */
-	int64_t since_us;    /* earlier entries are not printed */
+	int64_t since_us;    /* the beginning of the period; INT64_MIN: all of time */
 };
+/*
+ * The entries of the period.  Before them, if an address or a Service is asked for, stands what was
+ * so when it began: of each that held the address then, or of what the Service held, the last entry
+ * before; if nobody held it, the last of all.
+ */
 void history_print(const struct history *h, const struct history_question *q, struct out *o);
+/*
+ * "namespace/name" of a Service of that name that is in the journal; NULL: there is none, or there
+ * are entries of @service, which is asked for.
+ */
+const char *history_elsewhere(const struct history *h, const char *service);
 
 #endif

@@ -290,7 +290,7 @@ def logs_are_bounded_as_asked(run: Runner) -> None:
     assert ran.code == 0, ran.stderr
     text = contents(ran.stdout)["logs/controller-a/controller.log"]
     assert "tailLines=7&" in text and "sinceSeconds=7200" in text and "limitBytes=" in text, text
-    for wrong in ("x", "", "0", "-1", "2w", "2hh", "99999999999d"):
+    for wrong in ("x", "", "0", "-1", "2y", "2hh", "2026-13-01", "9999-01-01", "99999999999d"):
         assert run.run(f"--since={wrong}").code == 64, wrong
 
 
