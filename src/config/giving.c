@@ -434,13 +434,34 @@ static void renumber_item(struct schema_ctx *x, const struct ynode *node, void *
 	t->pool.renumber_services[t->pool.n_renumber_services++] = xstrdup(s);
 }
 
+/* One Service may have been meant. */
+static void read_one_renumber(struct schema_ctx *x, const struct schema_key *key,
+                              const struct ynode *node, struct pool_target *t)
+{
+	const char *s = node->text;
+
+	if (node->kind == YNODE_SCALAR && is_service_key(s))
+		schema_error(x, node->line,
+		             "\"%.128s\" is neither true nor false; write true, false or a list: "
+		             "[%.128s]",
+		             s, s);
+	else if (node->kind != YNODE_SCALAR || node->quoted ||
+	         ynode_bool(node, &t->pool.renumber) == 0)
+		schema_read_bool(x, key, node, &t->pool.renumber);
+	else
+		schema_error(x, node->line,
+		             "\"%.128s\" is neither true nor false; write true, false or a list of "
+		             "namespace/name",
+		             s);
+}
+
 static void read_renumber(struct schema_ctx *x, const struct schema_key *key,
                           const struct ynode *node, void *field)
 {
 	struct pool_target *t = field;
 
 	if (node->kind != YNODE_LIST) {
-		schema_read_bool(x, key, node, &t->pool.renumber);
+		read_one_renumber(x, key, node, t);
 		return;
 	}
 	schema_list(x, node, CONFIG_RENUMBER_MAX, renumber_item, t);

@@ -10,6 +10,7 @@ static const struct schema_key journal_keys[] = {
 	  .type = &schema_int,
 	  .min = 1,
 	  .max = 3650,
+	  .unit = "days, such as 90",
 	  .by_default = CONFIG_JOURNAL_DAYS,
 	  .invalid = "invalid number of days",
 	  SCHEMA_FIELD(struct config_journal, days),

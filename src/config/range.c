@@ -63,13 +63,23 @@ static void blame_prefix(const char *s, const char *slash, char why[static 256])
 		         slash + 1, addr_bits(&a));
 }
 
+/*
+ * The dash of what was to be a range, whatever is wrong with it; a CIDR has none before its slash.
+ */
+static const char *dash_of(const char *s)
+{
+	const char *dash = strchr(s, '-'), *slash = strchr(s, '/');
+
+	return dash && (!slash || dash < slash) ? dash : NULL;
+}
+
 static bool parse_text_range(const char *s, struct addr_range *ret, char why[static 256])
 {
 	struct addr a;
 	struct prefix p;
-	const char *dash = strchr(s, '-'), *slash = strchr(s, '/');
+	const char *dash = dash_of(s), *slash = strchr(s, '/');
 
-	if (dash && (!slash || dash < slash))
+	if (dash)
 		return parse_ends(s, dash, ret, why);
 	if (addr_parse(s, &a) == 0) {
 		snprintf(why, 256, "%s is a single address; write %s/%u or %s-%s", s, addr_str(&a),
@@ -99,6 +109,7 @@ bool range_parse(struct schema_ctx *x, const struct ynode *node, struct addr_ran
 		return false;
 	if (parse_text_range(s, ret_range, why))
 		return true;
-	schema_error(x, node->line, "invalid CIDR \"%.100s\": %s", s, why);
+	schema_error(x, node->line, "invalid %s \"%.100s\": %s", dash_of(s) ? "range" : "CIDR", s,
+	             why);
 	return false;
 }

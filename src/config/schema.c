@@ -15,6 +15,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -195,8 +196,9 @@ static bool is_word(const char *key)
 	return n > 0 && n <= 64 && !key[n];
 }
 
-static void unknown_key(struct schema_ctx *x, const struct schema_table *t,
-                        const struct ynode_entry *e)
+/* The key that was meant, or NULL. */
+static const struct schema_key *unknown_key(struct schema_ctx *x, const struct schema_table *t,
+                                            const struct ynode_entry *e)
 {
 	const struct schema_key *near = nearest_key(t, e->key);
 	cleanup(buf_fini) struct buf list = BUF_INIT;
@@ -212,6 +214,7 @@ static void unknown_key(struct schema_ctx *x, const struct schema_table *t,
 		             buf_str(&list));
 	if (is_part)
 		schema_leave(x, mark);
+	return near;
 }
 
 /* ---- maps and lists ---- */
@@ -229,8 +232,16 @@ const char *schema_kind(const struct ynode *node)
 	return "";
 }
 
+#define KEYS_MAX 32 /* no table is longer */
+
+/* What a map has of its table's keys. */
+struct given {
+	unsigned int lines[KEYS_MAX]; /* 0: not there */
+	bool meant[KEYS_MAX];         /* another key is there that is most likely this one */
+};
+
 static void read_entry(struct schema_ctx *x, const struct schema_table *t,
-                       const struct ynode_entry *e, unsigned int *lines, void *target)
+                       const struct ynode_entry *e, struct given *given, void *target)
 {
 	const struct schema_key *key = t->keys, *end = t->keys + t->n_keys;
 	unsigned int *line;
@@ -238,10 +249,12 @@ static void read_entry(struct schema_ctx *x, const struct schema_table *t,
 	while (key < end && strcmp(key->name, canonical(e->key)) != 0)
 		key++;
 	if (key == end) {
-		unknown_key(x, t, e);
+		key = unknown_key(x, t, e);
+		if (key)
+			given->meant[key - t->keys] = true;
 		return;
 	}
-	line = &lines[key - t->keys];
+	line = &given->lines[key - t->keys];
 	size_t mark = schema_enter_key(x, key->name);
 	if (*line) {
 		schema_error(x, e->line, "given twice, first on line %u; keep one", *line);
@@ -252,22 +265,45 @@ static void read_entry(struct schema_ctx *x, const struct schema_table *t,
 	schema_leave(x, mark);
 }
 
+/* ", such as journal: {days: 90}", where the table's first key has a number by default. */
+static void put_example(const struct schema_ctx *x, const struct schema_table *t, struct buf *out)
+{
+	const struct schema_key *key = &t->keys[0];
+	const char *path = buf_str(&x->path), *dot = strrchr(path, '.');
+	bool is_item = !*path || path[strlen(path) - 1] == ']';
+
+	if (key->type->value == SCHEMA_NUMBER && key->by_default)
+		buf_printf(out, ", such as %s%s{%s: %" PRId64 "}",
+		           is_item ? ""
+		           : dot   ? dot + 1
+		                   : path,
+		           is_item ? "" : ": ", key->name, key->by_default);
+}
+
+static void no_map(struct schema_ctx *x, const struct schema_table *t, const struct ynode *node)
+{
+	cleanup(buf_fini) struct buf example = BUF_INIT;
+
+	put_example(x, t, &example);
+	schema_error(x, node->line, "is %s; write a map of key: value%s", schema_kind(node),
+	             buf_str(&example));
+}
+
 bool schema_read(struct schema_ctx *x, const struct schema_table *t, const struct ynode *node,
                  void *target)
 {
-	unsigned int lines[32] = { 0 }; /* no table is longer */
+	struct given given = { { 0 }, { false } };
 
 	if (!ynode_is_null(node)) {
 		if (node->kind != YNODE_MAP) {
-			schema_error(x, node->line, "is %s; write a map of key: value",
-			             schema_kind(node));
+			no_map(x, t, node);
 			return false;
 		}
 		for (size_t i = 0; i < node->n_entries; i++)
-			read_entry(x, t, &node->entries[i], lines, target);
+			read_entry(x, t, &node->entries[i], &given, target);
 	}
-	for (size_t i = 0; i < t->n_keys && i < ARRAY_LEN(lines); i++)
-		if (t->keys[i].required && !lines[i]) {
+	for (size_t i = 0; i < t->n_keys && i < KEYS_MAX; i++)
+		if (t->keys[i].required && !given.lines[i] && !given.meant[i]) {
 			size_t mark = schema_enter_key(x, t->keys[i].name);
 			schema_error(x, node->line, "%s", t->keys[i].required);
 			schema_leave(x, mark);

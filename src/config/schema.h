@@ -73,6 +73,7 @@ struct schema_key {
 	unsigned char size;   /* of the field: integers */
 	const char *required; /* what to say where the key is missing; NULL: optional */
 	int64_t min, max;     /* integers */
+	const char *unit;     /* "days, such as 90": of an integer; NULL: none to be mistaken */
 	int64_t by_default;   /* integers and booleans */
 	/* "invalid peer IP": opens the message about a bad value; NULL: the key's name does */
 	const char *invalid;

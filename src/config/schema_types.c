@@ -92,8 +92,10 @@ void schema_read_int(struct schema_ctx *x, const struct schema_key *key, const s
 		return;
 	}
 	if (r == -EINVAL) {
-		schema_error(x, node->line, "%s \"%.64s\": write a whole number%s", what,
-		             node->text, node->quoted ? " without quotes" : "");
+		schema_error(x, node->line, "%s \"%.64s\": write a whole number%s%s%s%s", what,
+		             node->text, key->unit ? " of " : "", key->unit ? key->unit : "",
+		             key->unit && node->quoted ? "," : "",
+		             node->quoted ? " without quotes" : "");
 		return;
 	}
 	if (r == -ERANGE || v < key->min || v > key->max) {

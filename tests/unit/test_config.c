@@ -209,7 +209,9 @@ static const struct {
 	{ POOL "  addresses:\n  - 2001:db8::1\n", 5, "address-pools[0].addresses[0]",
 	  "write 2001:db8::1/128 or" },
 	{ POOL "  addresses:\n  - 10.0.0.0/24\n  - 10.1.0.9-10.1.0.1\n", 6,
-	  "address-pools[0].addresses[1]", "ends before it starts; write 10.1.0.1-10.1.0.9" },
+	  "address-pools[0].addresses[1]",
+	  "invalid range \"10.1.0.9-10.1.0.1\": the range ends before it starts; write "
+	  "10.1.0.1-10.1.0.9" },
 	{ POOL "  addresses: [10.1.0.9-2001:db8::1]\n", 4, "address-pools[0].addresses[0]",
 	  "mixes IPv4 and IPv6" },
 	{ POOL "  addresses: [10.1.0.9-10.1.0.256]\n", 4, "address-pools[0].addresses[0]",
@@ -292,6 +294,13 @@ static const struct {
 	{ POOL "  addresses: [10.0.0.0/24]\n  uses: [external-ip]\n", 5, "address-pools[0].uses",
 	  "write \"use\"" },
 
+	{ POOL "  addresses: [10.0.0.0/24]\n  renumber: shop/web\n", 5, "address-pools[0].renumber",
+	  "\"shop/web\" is neither true nor false; write true, false or a list: [shop/web]" },
+	{ POOL "  addresses: [10.0.0.0/24]\n  renumber: web\n", 5, "address-pools[0].renumber",
+	  "write true, false or a list of namespace/name" },
+	{ POOL "  addresses: [10.0.0.0/24]\n  renumber: 'yes'\n", 5, "address-pools[0].renumber",
+	  "write one of the two, without quotes" },
+
 	/* what it does not give */
 	{ POOL "  addresses: [10.0.0.0/24]\n  exclude: [10.0.0.1]\n", 5,
 	  "address-pools[0].exclude[0]", "10.0.0.1 is a single address; write 10.0.0.1/32 or" },
@@ -358,13 +367,16 @@ static const struct {
 	{ "layer2-timing:\n  heartbeat: 9\n", 2, "layer2-timing.heartbeat",
 	  "invalid heartbeat interval 9: write a number from 10 to 1000" },
 	{ "layer2-timing:\n  heartbeat: 40ms\n", 2, "layer2-timing.heartbeat",
-	  "write a whole number" },
+	  "write a whole number of milliseconds, such as 70" },
+	{ "layer2-timing:\n  heartbeat: '40'\n", 2, "layer2-timing.heartbeat",
+	  "write a whole number of milliseconds, such as 70, without quotes" },
 	{ "layer2-timing:\n  multiplier: 2\n", 2, "layer2-timing.multiplier", "from 3 to 50" },
 	{ "layer2-timing: {probe: 1001}\n", 1, "layer2-timing.probe", "from 10 to 1000" },
 	/* journal */
+	{ "journal: true\n", 1, "journal",
+	  "is a single value; write a map of key: value, such as journal: {days: 90}" },
 	{ "journal: {days: 0}\n", 1, "journal.days", "write a number from 1 to 3650" },
 	{ "journal: {days: 3651}\n", 1, "journal.days", "write a number from 1 to 3650" },
-	{ "journal: true\n", 1, "journal", "is a single value; write a map" },
 	{ "layer2-timing: {probes: 20}\n", 1, "layer2-timing.probes", "write \"probe\"" },
 	/* external-ips */
 	{ "external-ips: [203.0.113.0/24]\n", 1, "external-ips", "is a list; write a map" },
@@ -498,6 +510,11 @@ static const struct {
 	/* Two peers of which too little is known are no copies of each other. */
 	{ "peers:\n- {my-asn: 1, peer-asn: 2}\n- {my-asn: 1, peer-asn: 2, peer-address: x}\n",
 	  "2 peers[0].peer-address;3 peers[1].peer-address;" },
+	/* What is misspelt is not missing as well. */
+	{ "address-pools:\n- name: a\n  protocol: bgp\n  adresses: [10.0.0.0/8]\n",
+	  "4 address-pools[0].adresses;" },
+	{ "address-pools:\n- name: a\n  protocol: bgp\n  something: [10.0.0.0/8]\n",
+	  "2 address-pools[0].addresses;4 address-pools[0].something;" },
 	/* The value is wrong, but there is one. */
 	{ PEER
 	  ",\n   node-selectors: [{match-expressions: [{key: a, operator: In, values: ['!']}]}]}\n",
