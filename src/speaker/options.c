@@ -39,7 +39,7 @@ int speaker_options_parse(int argc, char **argv, struct speaker_options *ret, st
 		  OPTION_SWITCH, &o.service_metrics },
 		{ "healthz-bind-address", 0, "ADDRESS:PORT",
 		  "answer /healthz and /livez there as kube-proxy does on its port 10256, for load "
-		  "balancers and clouds that ask; with --proxy-mode iptables or nftables",
+		  "balancers and clouds that ask; in all modes but none",
 		  OPTION_STRING, &o.healthz_bind_address },
 		{ "heartbeat-key-file", 0, "FILE",
 		  "the key that all speakers share, for the "
@@ -64,8 +64,8 @@ int speaker_options_parse(int argc, char **argv, struct speaker_options *ret, st
 		  "exclude-from-external-load-balancers; the same on all nodes",
 		  OPTION_SWITCH, &o.node_rules.ignore_exclude_label },
 		{ "bgp-socket-dir", 0, "DIR",
-		  "where FRR's vty sockets are; bgpd is contacted only where the configuration has "
-		  "a peer for this node; none: no BGP",
+		  "where FRR's vty sockets are; bgpd is contacted where the configuration has a "
+		  "peer for this node, and once without one, to clean up; none: no BGP",
 		  OPTION_STRING, &o.bgp_socket_dir },
 		{ "bgp-password-secret", 0, "NAME",
 		  "the Secret in our namespace with the passwords of peers that name them by "
