@@ -8,14 +8,28 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include <json-c/json.h>
+
 #include "cli/commands.h"
 #include "cli/convert.h"
 #include "cli/file.h"
+#include "fairlead/kube.h"
 #include "fairlead/kube_proxy.h"
 #include "fairlead/mem.h"
 
+/* It begins as the key config of a ConfigMap does, Fairlead's or MetalLB's of up to 0.12. */
+static bool is_configuration(const char *kind, struct json_object *obj)
+{
+	return !*kind && (kube_json_get(obj, "address-pools", json_type_array, NULL) ||
+	                  kube_json_get(obj, "peers", json_type_array, NULL));
+}
+
 static int put_object(const char *kind, struct json_object *obj, void *arg, struct err *e)
 {
+	if (is_configuration(kind, obj))
+		return err_set(e, -EINVAL, ERR_CONFIG,
+		               "this is a configuration of Fairlead already; fairlead config check "
+		               "judges it");
 	return conversion_put(arg, kind, obj, e);
 }
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/commands.h"
 #include "cli/gather.h"
@@ -49,6 +50,12 @@ static void make_room(struct chosen *c, size_t n)
 		              .services = xcalloc(n + 1, sizeof(*c->services)) };
 }
 
+/* No name of a Service has a dot. */
+static bool is_file(const char *word)
+{
+	return strchr(word, '.') || access(word, R_OK) == 0;
+}
+
 /* Those that were named, or all. */
 static int choose(const struct scene *s, struct chosen *ret, struct err *e)
 {
@@ -64,6 +71,11 @@ static int choose(const struct scene *s, struct chosen *ret, struct err *e)
 	free(all);
 	for (size_t i = 0; i < o->n_operands; i++) {
 		int r = scene_service(s, o->operands[i], &service, &known, e);
+		if (r == -ENOENT && o->state.n && is_file(o->operands[i]))
+			return err_set(e, r, ERR_CONFIG,
+			               "%.320s is no Service: if it is a file of manifests, write "
+			               "--state before it, too",
+			               o->operands[i]);
 		if (r < 0)
 			return r;
 		choose_one(s, known, ret);
@@ -184,7 +196,7 @@ static int run_render(const struct command_options *o, struct err *e)
 
 const struct command command_proxy_render = {
 	.words = { "proxy", "render" },
-	.operands = "--node NAME [[NAMESPACE/]SERVICE…]",
+	.operands = "--node NAME [--state FILE]… [[NAMESPACE/]SERVICE…]",
 	.names = NAMES_SERVICES,
 	.more = true,
 	.flags = FLAGS_NODE | FLAGS_CONFIG | FLAGS_ADMIN | FLAGS_CLUSTER | FLAGS_OUTPUT |

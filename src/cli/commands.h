@@ -103,17 +103,18 @@ enum command_flags {
 	FLAGS_PROXY = 1 << 12,  /* --mode, --cluster-cidr and the like, as the speakers have them */
 	FLAGS_FAMILY = 1 << 13, /* --family */
 	FLAGS_PACKET = 1 << 14, /* --from, --to */
-	FLAGS_CONVERT = 1 << 15,   /* --kube-proxy-args */
-	FLAGS_STATE = 1 << 16,     /* --state alone */
-	FLAGS_POOL = 1 << 17,      /* --pool */
-	FLAGS_ADDRESSES = 1 << 18, /* --addresses */
-	FLAGS_SINCE = 1 << 19,     /* --since */
-	FLAGS_WIDE = 1 << 20,      /* the format wide */
-	FLAGS_MARKDOWN = 1 << 21,  /* the format markdown */
-	FLAGS_SUMMARY = 1 << 22,   /* --summary alone */
-	FLAGS_EDIT = 1 << 23,      /* --dry-run, --yes */
-	FLAGS_TO = 1 << 24,        /* --to alone */
-	FLAGS_CLASS = 1 << 25,     /* --load-balancer-class alone */
+	FLAGS_CONVERT = 1 << 15,     /* --kube-proxy-args */
+	FLAGS_STATE = 1 << 16,       /* --state alone */
+	FLAGS_POOL = 1 << 17,        /* --pool */
+	FLAGS_ADDRESSES = 1 << 18,   /* --addresses */
+	FLAGS_SINCE = 1 << 19,       /* --since */
+	FLAGS_WIDE = 1 << 20,        /* the format wide */
+	FLAGS_MARKDOWN = 1 << 21,    /* the format markdown */
+	FLAGS_SUMMARY = 1 << 22,     /* --summary alone */
+	FLAGS_EDIT = 1 << 23,        /* --dry-run, --yes */
+	FLAGS_TO = 1 << 24,          /* --to alone */
+	FLAGS_CLASS = 1 << 25,       /* --load-balancer-class alone */
+	FLAGS_CONFIG_FILE = 1 << 26, /* --config alone */
 };
 
 /* What words on the command line stand for, to complete them. */
@@ -184,6 +185,8 @@ COMMANDS(COMMAND_DECLARE)
 /* NULL behind the last. */
 extern const struct command *const commands[];
 
+/* Says that these words are no command, and what would be one. */
+int command_missing(char *const *words, size_t n, struct err *e);
 /* The command that these words begin with, or NULL. */
 const struct command *command_find(char *const *words, size_t n, size_t *ret_n_words);
 /* "config check" */

@@ -172,7 +172,7 @@ static void put_flags(const struct completion *c, const struct command *command)
 	for (const struct flag *f = c->flags; f->row.name; f++) {
 		cleanup_free char *name = xasprintf("--%s", f->row.name);
 		if (!command || (f->group & command->flags))
-			put(c, name, f->row.help);
+			put(c, name, flags_row(f, command).help);
 	}
 	put(c, "--help", "print the help and exit");
 	put(c, "--version", "print the version and exit");

@@ -188,7 +188,9 @@ static void pass_over(struct conversion *c, const char *kind, const char *versio
 	if (!strncmp(version, API_GROUP, strlen(API_GROUP)) && is_report(kind))
 		return;
 	add_note(
-		c, xasprintf("%.64s/%.253s", *kind ? kind : "object", name ? name : ""),
+		c,
+		*kind ? xasprintf("%.64s/%.253s", kind, name ? name : "")
+		      : xstrdup("object without a kind"),
 		xasprintf(
 			"passed over: no custom resource of MetalLB, whose apiVersion is " API_GROUP
 			"v1beta1 or v1beta2%s",

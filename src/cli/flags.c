@@ -59,7 +59,7 @@ void flags_fill(struct command_options *o, struct flag_choices *choices,
 		{ { "config", 0, "FILE",
 		    "the configuration, as YAML or as the manifest of its ConfigMap", OPTION_STRING,
 		    &o->config },
-		  FLAGS_CONFIG,
+		  FLAGS_CONFIG | FLAGS_CONFIG_FILE,
 		  NAMES_FILES },
 		{ { "state", 0, "FILE…",
 		    "manifests, YAML or JSON, instead of the live cluster; may be given again",
@@ -211,6 +211,50 @@ void flags_fill(struct command_options *o, struct flag_choices *choices,
 	               "rows");
 	memcpy(ret, flags, sizeof(flags));
 	ret[ARRAY_LEN(flags)] = (struct flag){ .row = { .name = NULL } };
+}
+
+/* Flags that mean something else to some commands than to others: the last row that fits counts. */
+#define TIMES "so long ago, such as 90s, 30m, 2h, 3d or 1w, or a date, such as 2026-11-20"
+static const struct {
+	const char *flag;
+	unsigned int group; /* of the commands */
+	const char *help;
+	const char *value; /* NULL: the row's */
+} own[] = {
+	{ "summary", FLAGS_SERVICES, "the verdict alone", NULL },
+	{ "summary", FLAGS_SUMMARY, "the answer in one line", NULL },
+	{ "pool", FLAGS_ADDRESSES, "this pool only", NULL },
+	{ "pool", FLAGS_CLASS, "the address has to be of this pool", NULL },
+	{ "pool", FLAGS_TO, "ask for any address of this pool", NULL },
+	{ "yes", FLAGS_UNINSTALL, "do not ask at a terminal whether to go on", NULL },
+	{ "yes", FLAGS_EDIT, "do not ask whether to go on", NULL },
+	{ "yes", FLAGS_TEST, "with --clean-up, remove also what another test may be using", NULL },
+	{ "since", FLAGS_SYSDUMP, "logs from then on only: " TIMES, NULL },
+	{ "since", FLAGS_SINCE, "entries from then on only: " TIMES, NULL },
+	{ "to", FLAGS_PACKET,
+	  "where it goes, by TCP unless told; an IPv6 address stands in brackets",
+	  "ADDRESS:PORT[/PROTO]" },
+	{ "to", FLAGS_TO, "the address to ask for, or one of each family with a comma between",
+	  "ADDRESS[,ADDRESS]" },
+	/* Its other words are Services. */
+	{ "state", FLAGS_FAMILY,
+	  "manifests, YAML or JSON, instead of the live cluster; given again before each further "
+	  "file",
+	  "FILE" },
+};
+
+struct option_row flags_row(const struct flag *f, const struct command *c)
+{
+	struct option_row row = f->row;
+
+	row.choices = flags_choices(f, c);
+	for (size_t i = 0; c && i < ARRAY_LEN(own); i++) {
+		if (!(own[i].group & c->flags) || strcmp(own[i].flag, row.name) != 0)
+			continue;
+		row.help = own[i].help;
+		row.value = own[i].value ? own[i].value : row.value;
+	}
+	return row;
 }
 
 const char *flags_choices(const struct flag *f, const struct command *c)

@@ -42,6 +42,11 @@ struct flag_choices {
 /* Fills @ret with those that write into @o and @choices; the name behind the last one is NULL. */
 void flags_fill(struct command_options *o, struct flag_choices *choices,
                 struct flag ret[static FLAGS_MAX]);
+/*
+ * The row as the command's own help has it: without what the flag means to others only.  NULL: the
+ * row for all of them.
+ */
+struct option_row flags_row(const struct flag *f, const struct command *c);
 /* What the command takes as its value, "a|b"; of all of them with NULL.  NULL: anything. */
 const char *flags_choices(const struct flag *f, const struct command *c);
 /* Takes over what stands in @choices. */

@@ -141,11 +141,10 @@ void help_print(const struct command *c)
 			continue;
 		if (!c)
 			put_owners(f->group, &help);
-		buf_puts(&help, f->row.help);
+		rows[n] = flags_row(f, c);
+		buf_puts(&help, rows[n].help);
 		helps[n] = buf_take(&help);
-		rows[n] = f->row;
 		rows[n].help = helps[n];
-		rows[n].choices = flags_choices(f, c);
 		n++;
 	}
 	if (c)
@@ -178,7 +177,11 @@ static int run_help(const struct command_options *o, struct err *e)
 	const struct command *c =
 		o->n_operands ? command_find(o->operands, o->n_operands, &n_words) : NULL;
 
-	if (o->n_operands && (!c || n_words < o->n_operands)) {
+	if (o->n_operands && !c) {
+		command_missing(o->operands, o->n_operands, e);
+		return COMMAND_USAGE;
+	}
+	if (n_words < o->n_operands) {
 		err_set(e, -EINVAL, ERR_CONFIG,
 		        "no command \"%.100s%s%.100s\"; see fairlead --help", o->operands[0],
 		        o->n_operands > 1 ? " " : "", o->n_operands > 1 ? o->operands[1] : "");

@@ -18,19 +18,6 @@
 
 #define OPERANDS_MAX (OPTION_LIST_MAX + 2)
 
-static int no_command(char **words, size_t n, struct err *e)
-{
-	cleanup(buf_fini) struct buf all = BUF_INIT;
-	char name[COMMAND_NAME_SIZE];
-
-	for (size_t i = 0; commands[i]; i++)
-		buf_printf(&all, "%s%s", i ? ", " : "", command_name(commands[i], name));
-	if (n)
-		return err_set(e, -EINVAL, ERR_CONFIG, "no command \"%.100s\"; there are %s",
-		               words[0], buf_str(&all));
-	return err_set(e, -EINVAL, ERR_CONFIG, "no command given; there are %s", buf_str(&all));
-}
-
 /* Those that are more than the command's own are files of --state. */
 static int take_operands(const struct command *c, struct command_options *o, size_t n,
                          struct err *e)
@@ -76,7 +63,7 @@ static int parse(int argc, char **argv, struct command_options *o,
 		return OPTIONS_DONE;
 	}
 	if (!c)
-		return no_command(argv + 1, n, e);
+		return command_missing(argv + 1, n, e);
 	r = flags_check(flags, given, c, o, e);
 	if (r < 0)
 		return r;

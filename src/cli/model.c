@@ -137,6 +137,13 @@ static char *problem_text(const struct config_problems *errors)
 	                 first->message);
 }
 
+void cluster_set_configuration(struct model *m, struct configuration *c)
+{
+	model_books_reset(m->books);
+	configuration_unref(m->config);
+	m->config = c;
+}
+
 void cluster_put_configuration(struct model *m, const struct kube_config_map *map)
 {
 	const char *text = labels_get(&map->data, CONFIG_MAP_KEY);
@@ -156,9 +163,7 @@ void cluster_put_configuration(struct model *m, const struct kube_config_map *ma
 		m->config_error = problem_text(&errors);
 		return;
 	}
-	model_books_reset(m->books);
-	configuration_unref(m->config);
-	m->config = c;
+	cluster_set_configuration(m, c);
 }
 
 void cluster_put_wanted(struct model *m, const struct kube_config_map *map)

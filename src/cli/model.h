@@ -15,6 +15,7 @@
 #include "fairlead/buf.h"
 #include "fairlead/kube_types.h"
 
+struct configuration;
 struct gather_daemon;
 struct json_object;
 struct model;
@@ -23,6 +24,8 @@ struct out;
 struct model *cluster_new(void);
 void cluster_free(struct model *m);
 
+/* One that was read already; the model takes it over. */
+void cluster_set_configuration(struct model *m, struct configuration *c);
 /* The ConfigMap fairlead-active. */
 void cluster_put_configuration(struct model *m, const struct kube_config_map *map);
 /* The administrator's, which the controller takes or rejects. */

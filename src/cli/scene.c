@@ -31,9 +31,7 @@ static int configure(const struct command_options *o, const struct state *s, str
 	if (map)
 		return view_load_configuration(v, map, e);
 	if (o->state.n)
-		return err_set(e, -EINVAL, ERR_CONFIG,
-		               "no configuration: give --config FILE, or the ConfigMap among the "
-		               "manifests");
+		return err_set(e, -EINVAL, ERR_CONFIG, STATE_NO_CONFIGURATION);
 	return 0;
 }
 

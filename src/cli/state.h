@@ -73,6 +73,9 @@ const char *state_config_map_name(const char *given, const char *told);
  */
 const struct kube_config_map *state_configuration(const struct state *s, const char *namespace,
                                                   bool is_live, const char *given);
+/* Where there is none among manifests. */
+#define STATE_NO_CONFIGURATION \
+	"no configuration: give --config FILE, or the ConfigMap among the manifests"
 /* The one of that name, in that namespace if there is one, else in any; or NULL. */
 const struct kube_config_map *state_config_map(const struct state *s, const char *namespace,
                                                const char *name);

@@ -6,6 +6,7 @@
  */
 #include "config.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -150,6 +151,11 @@ static int run_pools(const struct command_options *o, struct err *e)
 		                          .parts = VERDICT_CONTROLLER | VERDICT_POOLS,
 		                          .print = cluster_pools_print };
 
+	if (o->config && !o->state.n) {
+		err_set(e, -EINVAL, ERR_CONFIG,
+		        "pools takes --config only with --state: a live cluster has its own");
+		return COMMAND_USAGE;
+	}
 	return show(o, &look, e);
 }
 
@@ -192,9 +198,9 @@ const struct command command_status = {
 
 const struct command command_pools = {
 	.words = { "pools" },
-	.operands = "[--pool NAME] [--addresses] [--state FILE…]",
+	.operands = "[--pool NAME] [--addresses] [--config FILE] [--state FILE…]",
 	.flags = FLAGS_VERDICT | FLAGS_ADMIN | FLAGS_CLUSTER | FLAGS_OUTPUT | FLAGS_STATE |
-	         FLAGS_POOL | FLAGS_ADDRESSES,
+	         FLAGS_CONFIG_FILE | FLAGS_POOL | FLAGS_ADDRESSES,
 	.summary = "pools with their addresses: used, free, reserved, retained, excluded; each "
 		   "address with who has it, or why nobody is given it",
 	.exits = EXITS_OF_A_VERDICT,
