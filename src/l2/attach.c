@@ -58,15 +58,28 @@ void attached_close_link(struct attached *at, int64_t now)
 	at->reopen_ms = now + REOPEN_MS;
 }
 
-void attach_set_filter(struct attach *a, struct bpf_program *filter, int64_t now)
+/*
+ * A link without the filter hears more than it needs; one that is closed, for the same reason as
+ * those of all other nodes at that moment, hears nothing.
+ */
+void attach_set_filter(struct attach *a, struct bpf_program *filter)
 {
+	struct err e = ERR_INIT;
+	int r = 0;
+
 	filter_free(a->filter);
 	a->filter = filter;
-	for (size_t i = 0; i < a->n; i++) {
-		struct attached *at = a->list[i];
-		if (at->link && link_set_filter(at->link, filter) < 0)
-			attached_close_link(at, now);
-	}
+	for (size_t i = 0; i < a->n; i++)
+		if (a->list[i]->link) {
+			int refused = link_set_filter(a->list[i]->link, filter);
+			r = refused < 0 ? refused : r;
+		}
+	if (r == 0)
+		return;
+	err_set(&e, r, ERR_SYSTEM,
+	        "the filter for these pools is not in force: %s; see net.core.optmem_max",
+	        strerror(-r));
+	board_complain(a->board, &e);
 }
 
 /*

@@ -70,7 +70,7 @@ const struct iface *attach_iface_for(const struct attach *a, const struct l2_wan
 const struct attached *attach_of(const struct attach *a, const struct iface *iface);
 
 /* What frames the links hand over from now on; takes the program. */
-void attach_set_filter(struct attach *a, struct bpf_program *filter, int64_t now);
+void attach_set_filter(struct attach *a, struct bpf_program *filter);
 
 /* Opens the link if it should be open and it is time to try. */
 void attached_try_open(struct attached *at, int64_t now);

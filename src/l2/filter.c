@@ -203,6 +203,19 @@ void filter_free(struct bpf_program *filter)
 	free(filter);
 }
 
+int filter_replace(const struct bpf_program *filter, filter_attach_fn *attach, void *arg)
+{
+	int r = attach(filter, arg);
+
+	if (r == 0)
+		return 0;
+	struct bpf_program *all = filter_new(NULL, 0);
+	if (all && attach(all, arg) == 0)
+		r = attach(filter, arg);
+	filter_free(all);
+	return r;
+}
+
 /* ---- from thread to thread ---- */
 
 static bool is_for(const struct filter_store *s, const struct l2_snapshot *snapshot)

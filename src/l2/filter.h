@@ -25,6 +25,15 @@ struct bpf_program;
 struct bpf_program *filter_new(const struct l2_range *ranges, size_t n);
 /* Accepts NULL. */
 void filter_free(struct bpf_program *filter);
+
+/* Has the kernel use the program for a socket in place of the one before.  0 or negative errno. */
+typedef int filter_attach_fn(const struct bpf_program *filter, void *arg);
+/*
+ * Replaces a socket's program by @attach.  The kernel counts both for a moment, against
+ * net.core.optmem_max: where that is too much, a small one that lets everything through comes in
+ * between.  It stays if there is no room for @filter even so, which is told by negative errno.
+ */
+int filter_replace(const struct bpf_program *filter, filter_attach_fn *attach, void *arg);
 /* From the thread that publishes to the urgent one. */
 struct filter_store {
 	struct l2_range *ranges; /* the publishing thread's: what the last one is for */

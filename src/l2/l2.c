@@ -99,12 +99,12 @@ static void publication_free(struct publication *p)
 	free(p);
 }
 
-static void take_filter(struct l2 *l2, int64_t now)
+static void take_filter(struct l2 *l2)
 {
 	struct bpf_program *fresh = filter_store_take(&l2->filter);
 
 	if (fresh)
-		attach_set_filter(&l2->attach, fresh, now);
+		attach_set_filter(&l2->attach, fresh);
 }
 
 static void take_snapshot(struct l2 *l2, int64_t now)
@@ -353,7 +353,7 @@ static void turn(struct l2 *l2)
 	wait_and_receive(l2);
 	int64_t now = clock_ms();
 	take_ifaces(l2, now);
-	take_filter(l2, now);
+	take_filter(l2);
 	take_snapshot(l2, now);
 	for (size_t i = 0; i < l2->attach.n; i++) {
 		attached_try_open(l2->attach.list[i], now);

@@ -104,14 +104,20 @@ void link_close(struct link *l)
 }
 
 /* pcap_setfilter() would throw away what has come, and lose what comes meanwhile. */
-int link_set_filter(struct link *l, const struct bpf_program *filter)
+static int attach(const struct bpf_program *filter, void *arg)
 {
+	const struct link *l = arg;
 	const struct sock_fprog program = { .len = (unsigned short)filter->bf_len,
 		                            .filter = (struct sock_filter *)filter->bf_insns };
 
 	return setsockopt(link_fd(l), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0
 	               ? -errno
 	               : 0;
+}
+
+int link_set_filter(struct link *l, const struct bpf_program *filter)
+{
+	return filter_replace(filter, attach, l);
 }
 
 int link_fd(const struct link *l)

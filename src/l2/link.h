@@ -26,7 +26,10 @@ typedef void link_frame_fn(int64_t waited_ms, const void *frame, size_t size, vo
 /* @filter: of filter.h; copied. */
 int link_open(const char *interface, struct bpf_program *filter, struct link **ret_link,
               struct err *e);
-/* Another one from now on; frames that have come are still handed over.  -errno. */
+/*
+ * Another one from now on; frames that have come are still handed over.  -errno as that of
+ * filter_replace().
+ */
 int link_set_filter(struct link *l, const struct bpf_program *filter);
 void link_close(struct link *l);
 /* Readable when there is a frame. */

@@ -4,6 +4,7 @@
 #include "unit.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <linux/filter.h>
 #include <pcap/pcap.h>
 #include <stdlib.h>
@@ -200,6 +201,53 @@ static void ranges_come_in_any_order(void **state)
 	pcap_freecode(&p);
 }
 
+/* A socket whose kernel has room for so many instructions, the old program's included. */
+struct socket {
+	size_t room, used;
+	int swaps;
+};
+
+static int attach(const struct bpf_program *filter, void *arg)
+{
+	struct socket *s = arg;
+
+	if (s->used + filter->bf_len > s->room)
+		return -ENOMEM;
+	s->used = filter->bf_len;
+	s->swaps++;
+	return 0;
+}
+
+static void where_both_have_no_room_one_lets_all_through_between(void **state)
+{
+	(void)state;
+	const struct l2_range ranges[] = { range("10.0.0.0", "10.0.0.9"),
+		                           range("2001:db8::1", "2001:db8::99") };
+	struct bpf_program *all = filter_new(NULL, 0), *filter = filter_new(ranges, 2);
+	const size_t size = filter->bf_len, least = all->bf_len;
+	struct socket s = { .room = 2 * size, .used = size };
+
+	assert_true(least < size);
+	assert_int_equal(filter_replace(filter, attach, &s), 0);
+	assert_int_equal(s.swaps, 1);
+
+	s = (struct socket){ .room = size + least, .used = size };
+	assert_int_equal(filter_replace(filter, attach, &s), 0);
+	assert_int_equal(s.used, size);
+	assert_int_equal(s.swaps, 2);
+
+	/* A larger one than before, for which there is no room at all: everything comes. */
+	s = (struct socket){ .room = size - 1 + least, .used = size - 1 };
+	assert_int_equal(filter_replace(filter, attach, &s), -ENOMEM);
+	assert_int_equal(s.used, least);
+
+	s = (struct socket){ .room = size, .used = size };
+	assert_int_equal(filter_replace(filter, attach, &s), -ENOMEM);
+	assert_int_equal(s.used, size);
+	filter_free(filter);
+	filter_free(all);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -209,6 +257,7 @@ int main(void)
 		cmocka_unit_test(before_pools_are_known_everything_passes),
 		cmocka_unit_test(however_many_ranges_there_are_the_program_is_short),
 		cmocka_unit_test(ranges_come_in_any_order),
+		cmocka_unit_test(where_both_have_no_room_one_lets_all_through_between),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
