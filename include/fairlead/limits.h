@@ -501,6 +501,13 @@
 	  "as above; those that have gone by then are found again, and known since then only", \
 	  "[operations](operations.md#who-had-this-address)")
 
+/* ---- Addresses that cool down ---- */
+#define LIMITS_COOLING(X) \
+	X(COOLING_ADDRESSES, 16384, "addresses", \
+	  "addresses that cool down (`cool-down`), in all pools together", \
+	  "the one that was let go first is for everybody early", \
+	  "`cooling` of the pools in `/status`")
+
 /* ---- The command line ---- */
 #define LIMITS_CLI_ELSEWHERE(X) \
 	X(MANIFEST_MAX_BYTES, 268435456, "bytes", \
@@ -540,7 +547,7 @@
 	LIMITS_KUBE_ELSEWHERE(X) LIMITS_L2_ELSEWHERE(X) LIMITS_PROXY_ELSEWHERE(X) LIMITS_CONFIG_ELSEWHERE(X) \
 	LIMITS_CLI_ELSEWHERE(X) LIMITS_BGP_ELSEWHERE(X) LIMITS_JOURNAL_ELSEWHERE(X)
 
-#define LIMITS(X) LIMITS_HTTP(X) LIMITS_HEALTH(X) LIMITS_LOG(X) LIMITS_BGP(X) LIMITS_NODE(X)
+#define LIMITS(X) LIMITS_HTTP(X) LIMITS_HEALTH(X) LIMITS_LOG(X) LIMITS_BGP(X) LIMITS_NODE(X) LIMITS_COOLING(X)
 /* clang-format on */
 
 enum {

@@ -18,6 +18,7 @@
 
 #include <utlist.h>
 
+#include "fairlead/limits.h"
 #include "fairlead/mem.h"
 #include "ipam/choice.h"
 
@@ -81,17 +82,31 @@ static int64_t end_of(const struct ipam *ipam, const struct ipam_cooling *coolin
 	return cooling->since_s + pool->conf->cool_down_s;
 }
 
-/* Those of a pool stand in the order in which they end. */
-static void enlist(struct ipam_pool *pool, struct ipam_cooling *cooling)
+/*
+ * Those of a pool stand in the order in which they end.  Looked for from where the last one was put
+ * in, as the lines of a text are in that order, too.
+ */
+static void enlist(struct ipam *ipam, struct ipam_pool *pool, struct ipam_cooling *cooling)
 {
-	struct ipam_cooling *before = pool->cooling ? pool->cooling->prev : NULL; /* the last */
+	struct ipam_cooling *before = pool->cooled_last;
 
-	while (before && before->since_s > cooling->since_s)
+	for (; before && before->since_s > cooling->since_s; ipam->n_cooling_steps++)
 		before = before == pool->cooling ? NULL : before->prev;
+	for (; before && before->next && before->next->since_s <= cooling->since_s;
+	     ipam->n_cooling_steps++)
+		before = before->next;
 	if (before)
 		DL_APPEND_ELEM(pool->cooling, before, cooling);
 	else
 		DL_PREPEND(pool->cooling, cooling);
+	pool->cooled_last = cooling;
+}
+
+static void delist(struct ipam_pool *pool, struct ipam_cooling *cooling)
+{
+	if (pool->cooled_last == cooling)
+		pool->cooled_last = cooling == pool->cooling ? cooling->next : cooling->prev;
+	DL_DELETE(pool->cooling, cooling);
 }
 
 static void begin_cooling(struct ipam *ipam, struct ipam_pool *pool, const struct addr *a,
@@ -104,7 +119,7 @@ static void begin_cooling(struct ipam *ipam, struct ipam_pool *pool, const struc
 	cooling->who = cooler_get(ipam, key);
 	HASH_ADD(hh, ipam->coolings, addr, sizeof(cooling->addr), cooling);
 	DL_APPEND2(cooling->who->all, cooling, prev_of_who, next_of_who);
-	enlist(pool, cooling);
+	enlist(ipam, pool, cooling);
 	ipam_place(ipam, a);
 }
 
@@ -116,9 +131,33 @@ static void end_cooling(struct ipam *ipam, struct ipam_cooling *cooling)
 	HASH_DEL(ipam->coolings, cooling);
 	DL_DELETE2(cooling->who->all, cooling, prev_of_who, next_of_who);
 	cooler_drop(ipam, cooling->who);
-	DL_DELETE(pool->cooling, cooling);
+	delist(pool, cooling);
 	free(cooling);
 	ipam_place(ipam, &a);
+}
+
+/* It is for anybody from now on. */
+static void end_for_all(struct ipam *ipam, struct ipam_cooling *cooling)
+{
+	struct ipam_pool *pool = ipam_pool_of(ipam, &cooling->addr);
+
+	pool->freed[ipam_family_index(cooling->addr.family)] = true;
+	end_cooling(ipam, cooling);
+}
+
+/* Of more than so many the one that was let go first ends early. */
+static void bound_cooling(struct ipam *ipam)
+{
+	struct ipam_cooling *first = NULL;
+
+	if (HASH_COUNT(ipam->coolings) <= LIMIT_COOLING_ADDRESSES)
+		return;
+	for (size_t i = 0; i < ipam->n_pools; i++) {
+		struct ipam_cooling *cooling = ipam->pools[i].cooling;
+		if (cooling && (!first || cooling->since_s < first->since_s))
+			first = cooling;
+	}
+	end_for_all(ipam, first);
 }
 
 bool ipam_cool(struct ipam *ipam, struct ipam_pool *pool, const struct addr *a, const char *key)
@@ -126,6 +165,7 @@ bool ipam_cool(struct ipam *ipam, struct ipam_pool *pool, const struct addr *a, 
 	if (pool->conf->cool_down_s == 0)
 		return false;
 	begin_cooling(ipam, pool, a, key, ipam->now_s);
+	bound_cooling(ipam);
 	ipam->n_cooled++;
 	return true;
 }
@@ -199,8 +239,7 @@ bool ipam_set_time(struct ipam *ipam, int64_t now_s)
 	for (size_t i = 0; i < ipam->n_pools; i++) {
 		struct ipam_pool *pool = &ipam->pools[i];
 		while (pool->cooling && end_of(ipam, pool->cooling) <= now_s) {
-			pool->freed[ipam_family_index(pool->cooling->addr.family)] = true;
-			end_cooling(ipam, pool->cooling);
+			end_for_all(ipam, pool->cooling);
 			freed = true;
 		}
 	}
@@ -302,6 +341,7 @@ static void take_in(struct ipam *ipam, const struct addr *a, const char *key, in
 		return;
 	ipam_warm(ipam, a);
 	begin_cooling(ipam, pool, a, key, since_s);
+	bound_cooling(ipam);
 }
 
 /* "192.0.2.1 shop/web 1764547200" */

@@ -120,8 +120,9 @@ struct ipam_pool {
 	const struct config_pool *conf;
 	struct runs runs[2], squatted[2];
 	uint64_t used[2], used_assignable[2], n_machines[2], n_squatted[2];
-	bool freed[2];                /* since ipam_freed_seen() */
-	struct ipam_cooling *cooling; /* in the order in which they end */
+	bool freed[2];                    /* since ipam_freed_seen() */
+	struct ipam_cooling *cooling;     /* in the order in which they end */
+	struct ipam_cooling *cooled_last; /* the one that was put in last, or one beside it */
 };
 
 struct ipam {
@@ -146,7 +147,8 @@ struct ipam {
 	uint64_t span;                 /* from one ipam_freed_seen() to the next; the first is 1 */
 	uint64_t gained_in;            /* the last in which any Service that shares gained one */
 	int64_t now_s;
-	uint64_t n_cooled; /* ever */
+	uint64_t n_cooled;        /* ever */
+	uint64_t n_cooling_steps; /* by which places in the lists of these were found */
 };
 
 /* 0 for IPv4, 1 for IPv6. */

@@ -8,8 +8,10 @@
 #include <stdlib.h>
 
 #include "fairlead/ipam.h"
+#include "fairlead/limits.h"
 #include "fairlead/mem.h"
 #include "fairlead/tenancy.h"
+#include "ipam/ipam.h"
 
 /* ---- books, and Services that ask ---- */
 
@@ -517,6 +519,61 @@ static void test_cooling_as_short_text(void **state)
 	ipam_free(ipam);
 }
 
+/* So many addresses from 10.0.0.0 on, one a second. */
+static void let_go(struct ipam *ipam, size_t n, int64_t since_s, struct buf *ret_text)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct addr a = {
+			.family = 4, .b = { 10, (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i }
+		};
+		ipam_set_time(ipam, since_s + (int64_t)i);
+		ipam_hold_any(ipam, "shop/s", &a, 1);
+		ipam_release(ipam, "shop/s");
+	}
+	ipam_print_cooling(ipam, SIZE_MAX, ret_text);
+}
+
+/* However many there are, and in whatever order. */
+static void test_cooling_of_many(void **state)
+{
+	static const char pool[] =
+		"address-pools:\n"
+		"- {name: a, protocol: layer2, addresses: [10.0.0.0/16], cool-down: 24h}\n";
+	enum { MANY = LIMIT_COOLING_ADDRESSES };
+	cleanup(buf_fini) struct buf text = BUF_INIT;
+	cleanup(buf_fini) struct buf again = BUF_INIT;
+	struct ipam *ipam = books_of(pool);
+
+	(void)state;
+	let_go(ipam, MANY, 1000, &text);
+	assert_int_equal(ipam_usage(ipam, 0).cooling[0], MANY);
+	/* One more, and the first is for anybody. */
+	ipam_freed_seen(ipam);
+	gets(ipam, (struct asking){ "shop/t", "10.0.255.0" }, "10.0.255.0");
+	ipam_release(ipam, "shop/t");
+	assert_int_equal(ipam_usage(ipam, 0).cooling[0], MANY);
+	assert_true(is_concerned(ipam, (struct asking){ "shop/u" }));
+	gets(ipam, (struct asking){ "shop/u", "10.0.0.0" }, "10.0.0.0");
+	ipam_free(ipam);
+
+	/* Known again, also beside others; the latest stay. */
+	ipam = books_of(pool);
+	ipam_set_time(ipam, 1000 + MANY);
+	ipam_read_cooling(ipam, buf_str(&text));
+	assert_int_equal(ipam_usage(ipam, 0).cooling[0], MANY);
+	assert_true(ipam->n_cooling_steps <= 2 * MANY);
+	ipam_print_cooling(ipam, SIZE_MAX, &again);
+	assert_string_equal(buf_str(&again), buf_str(&text));
+	ipam_free(ipam);
+	ipam = books_of(pool);
+	buf_fini(&again);
+	let_go(ipam, MANY / 2, 1000 + MANY / 4, &again);
+	ipam->n_cooling_steps = 0;
+	ipam_read_cooling(ipam, buf_str(&text));
+	assert_true(ipam->n_cooling_steps <= 3 * MANY);
+	ipam_free(ipam);
+}
+
 /* ---- allocation ---- */
 
 #define RANDOM_POOL                                                                           \
@@ -620,6 +677,7 @@ int main(void)
 		cmocka_unit_test(test_cooling_of_reserved),
 		cmocka_unit_test(test_cooling_as_text),
 		cmocka_unit_test(test_cooling_as_short_text),
+		cmocka_unit_test(test_cooling_of_many),
 		cmocka_unit_test(test_random),
 		cmocka_unit_test(test_random_gives_all),
 		cmocka_unit_test(test_least_used),
