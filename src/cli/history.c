@@ -241,6 +241,10 @@ static void put(const struct journal_entry *e, bool from_before, struct out *o)
 	out_str(o, "pool", e->pool);
 	out_str(o, "reason", e->reason);
 	out_str(o, "by", e->by);
+	if (e->since_us) {
+		out_str(o, "since", clock_rfc3339(e->since_us, time));
+		out_cell(o, "reason", "since %s", time);
+	}
 	if (e->event == JOURNAL_LOST) {
 		out_uint(o, "count", e->count);
 		out_cell(o, "reason", "%llu entries were dropped", (unsigned long long)e->count);
