@@ -20,6 +20,15 @@
 
 #include <string.h>
 
+/*
+ * For a Service that is there still, and announced: what went meanwhile its owner gives up when it
+ * is back.
+ */
+static bool is_wanted(const struct claims_entry *e, const struct claims_held *h)
+{
+	return e->want && same_identity(e->want, &h->claim);
+}
+
 /* Its owner has said that it restarts, or has come back and not claimed it yet. */
 static bool is_away(const struct claims_held *h)
 {
@@ -49,7 +58,7 @@ const uint8_t *claims_stand_in(const struct claims *c, const struct addr *addr,
 		c->ready && e && e->state == L2_OTHER ? best_rival(c, e) : NULL;
 
 	/* What is weak may have another owner, which we do not hear. */
-	if (!h || !is_away(h) || (h->claim.flags & WIRE_CLAIM_WEAK) ||
+	if (!h || !is_wanted(e, h) || !is_away(h) || (h->claim.flags & WIRE_CLAIM_WEAK) ||
 	    !memcmp(asker, h->peer->mac, WIRE_MAC_SIZE) ||
 	    (is_probe && member_by_mac(c->member, asker)) || !is_first(c, e, h->peer))
 		return NULL;

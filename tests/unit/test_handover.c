@@ -543,6 +543,29 @@ static void nobody_answers_for_what_is_weak(void **state)
 	sim_fini(&sim);
 }
 
+/* The Service is deleted, or the address is another's: nobody is led to a node that drops it. */
+static void nobody_answers_for_a_service_that_is_gone(void **state)
+{
+	(void)state;
+	settled(13, 2, 12);
+	size_t a = owned_by(0);
+	sim_stop(&sim, 0, L2_STOP_RESTARTING);
+	sim_run(&sim, 200);
+	assert_true(segment_stands_in(sim.nodes[1].segment, sim.now, sim_address(a)));
+	/* An older Service: the claim stands until its owner gives it up. */
+	struct identity was = sim.nodes[1].wants[a].identity;
+	sim.nodes[1].wants[a].identity.since_us--;
+	sim.nodes[1].wants[a].eligible = false;
+	sim_publish(&sim, 1);
+	assert_false(segment_stands_in(sim.nodes[1].segment, sim.now, sim_address(a)));
+	sim.nodes[1].wants[a].identity = was;
+	sim_publish(&sim, 1);
+	assert_true(segment_stands_in(sim.nodes[1].segment, sim.now, sim_address(a)));
+	segment_set_wants(sim.nodes[1].segment, sim.now, &sim.nodes[1].view, NULL, 0);
+	assert_false(segment_stands_in(sim.nodes[1].segment, sim.now, sim_address(a)));
+	sim_fini(&sim);
+}
+
 /* When it does not come back, others take over as ever, and nobody keeps them from it. */
 static void who_does_not_come_back_is_replaced(void **state)
 {
@@ -587,6 +610,7 @@ int main(void)
 		cmocka_unit_test(one_answers_for_it),
 		cmocka_unit_test(the_answer_names_the_owner),
 		cmocka_unit_test(nobody_answers_for_what_is_weak),
+		cmocka_unit_test(nobody_answers_for_a_service_that_is_gone),
 		cmocka_unit_test(who_does_not_come_back_is_replaced),
 	};
 
