@@ -397,6 +397,21 @@ def test_the_journal_is_written_only_where_there_is_one(
         assert found == ([verbs] if granted else [])
 
 
+@pytest.mark.parametrize(
+    ("config", "granted"),
+    [
+        ({}, True),
+        (CONFIG, False),
+        ({"address-pools": [{**CONFIG["address-pools"][0], "cool-down": "5m"}]}, True),
+        ("address-pools: []  # cool-down\n", False),
+    ],
+)
+def test_what_cools_down_is_written_only_where_something_may(config: Any, granted: bool, render: Render) -> None:
+    rules = one(render({"config": config}), "Role", "fairlead-controller")["rules"]
+    found = [r["verbs"] for r in rules if r.get("resourceNames") == ["fairlead-cooling"]]
+    assert found == ([["patch"]] if granted else [])
+
+
 def test_frr_in_a_pod_of_its_own(render: Render) -> None:
     objects = render(SETS["frr-daemonset"][0])
     frr = one(objects, "DaemonSet", "fairlead-frr")["spec"]["template"]["spec"]

@@ -91,7 +91,15 @@ true
 {{- end }}
 {{- end }}
 
-{{/* Its ConfigMaps: JOURNAL_MAPS of them. */}}
+{{/* "true" where addresses may cool down: a pool of the values says so, or the configuration is kept elsewhere. */}}
+{{- define "fairlead.coolsDown" -}}
+{{- $config := kindIs "string" .Values.config | ternary .Values.config (toYaml .Values.config) }}
+{{- if or (not .Values.config) (regexMatch "(?m)^[^#\\n]*cool-down" $config) -}}
+true
+{{- end }}
+{{- end }}
+
+{{/* The journal's ConfigMaps: JOURNAL_MAPS of them. */}}
 {{- define "fairlead.journalMaps" -}}
 {{- range $i := until 16 }}{{ if $i }}, {{ end }}fairlead-journal-{{ $i }}{{ end }}
 {{- end }}
