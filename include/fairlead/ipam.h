@@ -220,8 +220,8 @@ void ipam_decide(const struct ipam *ipam, const char *key, const struct ipam_req
 /*
  * Could what was freed, or may be joined, since ipam_freed_seen() change the decision?  True if an
  * address that the Service asks for, or that stands in its object, is free now, if a pool from
- * which it may get one has freed an address, or if it may share one that another has gained.
- * Sometimes true when nothing changes.
+ * which it may get one has freed an address, or if it may share one that another has gained, or if
+ * one begins to cool down.  Sometimes true when nothing changes.
  */
 bool ipam_is_concerned(const struct ipam *ipam, const char *key, const struct ipam_request *r);
 void ipam_freed_seen(struct ipam *ipam);

@@ -116,6 +116,7 @@ static void begin_cooling(struct ipam *ipam, struct ipam_pool *pool, const struc
 
 	cooling->addr = *a;
 	cooling->since_s = since_s;
+	cooling->began_in = ipam->span;
 	cooling->who = cooler_get(ipam, key);
 	HASH_ADD(hh, ipam->coolings, addr, sizeof(cooling->addr), cooling);
 	DL_APPEND2(cooling->who->all, cooling, prev_of_who, next_of_who);
@@ -164,6 +165,9 @@ bool ipam_cool(struct ipam *ipam, struct ipam_pool *pool, const struct addr *a, 
 {
 	if (pool->conf->cool_down_s == 0)
 		return false;
+	size_t f = ipam_family_index(a->family);
+	if (!ipam_pool_cooled_at(ipam, pool, f))
+		pool->began_in[f] = ipam->span;
 	begin_cooling(ipam, pool, a, key, ipam->now_s);
 	bound_cooling(ipam);
 	ipam->n_cooled++;

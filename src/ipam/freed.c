@@ -207,13 +207,43 @@ static bool may_join(const struct choice *c)
 	return false;
 }
 
+static bool begins_to_cool(const struct choice *c, const struct addr *a)
+{
+	const struct ipam_cooling *cooling = a ? ipam_cooling_of(c->ipam, a) : NULL;
+
+	return cooling && cooling->began_in == c->ipam->span &&
+	       ipam_cools_for_another(c->ipam, c->key, a);
+}
+
+/* It gets nothing by that, but is told until when it waits.  Once for a pool. */
+static bool waits_for_cooling(const struct choice *c)
+{
+	const struct ipam_service *mine = ipam_service_find(c->ipam, c->key);
+
+	for (size_t i = 0; i < c->r->n_asked; i++)
+		if (begins_to_cool(c, &c->r->asked[i]))
+			return true;
+	for (size_t i = 0; i < c->ipam->n_pools; i++)
+		for (size_t k = 0; k < c->r->n_families; k++) {
+			const struct ipam_pool *pool = &c->ipam->pools[i];
+			uint8_t family = c->r->families[k];
+			if (has_any_of(mine, family) || asks_for(c->r, family))
+				continue;
+			if (begins_to_cool(c, choice_reserved(c, pool, family)) ||
+			    (pool->began_in[ipam_family_index(family)] == c->ipam->span &&
+			     may_come_from(c, pool)))
+				return true;
+		}
+	return false;
+}
+
 bool ipam_is_concerned(const struct ipam *ipam, const char *key, const struct ipam_request *r)
 {
 	const struct choice c = choice_of(ipam, key, r);
 
-	return inherits(&c) ||
-	       (r->wish == IPAM_WISH_ADDRESS && (gets_asked(&c) || gets_reserved(&c) ||
-	                                         gets_any(&c) || may_join(&c) || has_company(&c)));
+	return inherits(&c) || (r->wish == IPAM_WISH_ADDRESS &&
+	                        (gets_asked(&c) || gets_reserved(&c) || gets_any(&c) ||
+	                         may_join(&c) || waits_for_cooling(&c) || has_company(&c)));
 }
 
 void ipam_freed_seen(struct ipam *ipam)

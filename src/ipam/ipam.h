@@ -100,6 +100,7 @@ struct ipam_cooling {
 	struct addr addr;
 	struct ipam_cooler *who;
 	int64_t since_s;
+	uint64_t began_in;                              /* the span */
 	struct ipam_cooling *prev, *next;               /* of the pool */
 	struct ipam_cooling *prev_of_who, *next_of_who; /* of the Service */
 	UT_hash_handle hh;
@@ -121,6 +122,7 @@ struct ipam_pool {
 	struct runs runs[2], squatted[2];
 	uint64_t used[2], used_assignable[2], n_machines[2], n_squatted[2];
 	bool freed[2];                    /* since ipam_freed_seen() */
+	uint64_t began_in[2];             /* the last span in which its first began to cool down */
 	struct ipam_cooling *cooling;     /* in the order in which they end */
 	struct ipam_cooling *cooled_last; /* the one that was put in last, or one beside it */
 };

@@ -402,8 +402,8 @@ static void test_cooling_by_a_clock_that_is_set_back(void **state)
 	ipam_free(ipam);
 }
 
-/* What somebody lets go that cools down is of use to nobody, and wakes nobody. */
-static void test_cooling_wakes_nobody(void **state)
+/* What somebody lets go that cools down is of use to nobody: who waits is told so, once. */
+static void test_cooling_wakes_once(void **state)
 {
 	struct ipam *ipam = books_of(COOLING_POOL);
 
@@ -413,9 +413,19 @@ static void test_cooling_wakes_nobody(void **state)
 	gets(ipam, (struct asking){ "shop/b" }, "10.0.0.2");
 	gets(ipam, (struct asking){ "shop/c" }, "10.0.0.3");
 	ipam_freed_seen(ipam);
+	refused(ipam, (struct asking){ "shop/d" }, REASON_PoolExhausted, "");
 	ipam_release(ipam, "shop/a");
+	assert_true(is_concerned(ipam, (struct asking){ "shop/d" }));
+	assert_true(is_concerned(ipam, (struct asking){ "shop/d", "10.0.0.1" }));
+	assert_false(is_concerned(ipam, (struct asking){ "shop/d", "10.0.0.2" }));
+	refused(ipam, (struct asking){ "shop/d" }, REASON_CoolingDown, "");
+	ipam_freed_seen(ipam);
+	ipam_set_time(ipam, 1010);
+	ipam_release(ipam, "shop/b");
 	assert_false(is_concerned(ipam, (struct asking){ "shop/d" }));
 	assert_false(is_concerned(ipam, (struct asking){ "shop/d", "10.0.0.1" }));
+	assert_true(is_concerned(ipam, (struct asking){ "shop/d", "10.0.0.2" }));
+	gets(ipam, (struct asking){ "shop/b" }, "10.0.0.2");
 	/* The one that was let go first is free first. */
 	ipam_set_time(ipam, 1100);
 	ipam_release(ipam, "shop/c");
@@ -672,7 +682,7 @@ int main(void)
 		cmocka_unit_test(test_quota_wakes),
 		cmocka_unit_test(test_cools_down),
 		cmocka_unit_test(test_cooling_by_a_clock_that_is_set_back),
-		cmocka_unit_test(test_cooling_wakes_nobody),
+		cmocka_unit_test(test_cooling_wakes_once),
 		cmocka_unit_test(test_cooling_of_shared),
 		cmocka_unit_test(test_cooling_of_reserved),
 		cmocka_unit_test(test_cooling_as_text),
