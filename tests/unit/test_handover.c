@@ -7,6 +7,8 @@
  */
 #include "unit.h"
 
+#include <stdlib.h>
+
 #include "../l2/sim.h"
 #include "fairlead/mem.h"
 #include "l2/neighbor.h"
@@ -478,7 +480,8 @@ static bool asks(size_t node, const uint8_t *mac, const struct addr *own, const 
 	                  : ops->probe(mac, target, frame);
 
 	sim.record_from = (int)node;
-	sim.n_recorded = 0;
+	while (sim.n_recorded > 0)
+		free(sim.recorded[--sim.n_recorded].data);
 	segment_receive(sim.nodes[node].segment, sim.now, 0, frame, size);
 	sim.record_from = -1;
 	for (size_t i = 0; i < sim.n_recorded; i++)
