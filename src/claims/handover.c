@@ -63,7 +63,8 @@ void handover_cancel(struct claims *c, struct claims_entry *e)
 bool handover_ends(struct claims *c, int64_t now, struct claims_entry *e,
                    const struct member_peer *p)
 {
-	if (!e->offered_until_ms || !p || p->state != MEMBER_ALIVE)
+	if (!e->offered_until_ms || !p || p->state != MEMBER_ALIVE || !e->want ||
+	    !is_candidate(e->want, c->tables[p->slot].node_index))
 		return false;
 	e->offered_until_ms = now;
 	settle(c, now, e);

@@ -268,6 +268,29 @@ static void a_starting_node_follows_at_once(void **state)
 	}
 }
 
+/*
+ * Who offers and does not hear the next one would go on answering: it waits until the offer has
+ * ended.
+ */
+static void nobody_follows_who_would_not_hear_of_it(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 0; seed < 10; seed++) {
+		settled(seed, 3, 12);
+		set_eligible(2, false);
+		sim_run(&sim, OFFER_MS + 500);
+		sim.blocked[1][0] = true;
+		sim_run(&sim, OFFER_MS);
+		sim_observe(&sim);
+		set_eligible(0, false);
+		sim_run(&sim, 3 * OFFER_MS);
+		assert_in_range(sim.worst_several_ms, 0, MOMENT_MS);
+		for (size_t a = 0; a < sim.n_addresses; a++)
+			assert_int_equal(sim_owner(&sim, a), 1);
+		sim_fini(&sim);
+	}
+}
+
 /* ---- where nobody follows ---- */
 
 /* Nobody is there, or nobody may: no candidate, no live one, none that is ready in time. */
@@ -602,6 +625,7 @@ int main(void)
 		cmocka_unit_test(nor_does_who_offers_as_well),
 		cmocka_unit_test(the_next_ones_announcement_suffices),
 		cmocka_unit_test(a_starting_node_follows_at_once),
+		cmocka_unit_test(nobody_follows_who_would_not_hear_of_it),
 		cmocka_unit_test(who_has_no_heir_lets_go),
 		cmocka_unit_test(an_offer_that_nobody_takes_is_bounded),
 		cmocka_unit_test(an_offer_may_be_taken_back),
