@@ -707,6 +707,8 @@ int __wrap_wire_list(struct wire *w, int type, uint8_t family, const char *table
 	kernel.n_interrupted -= answer.interrupted;
 	if (kernel.dead)
 		return -EIO;
+	if (set)
+		virtual_loop_spend(kernel.list_ms);
 	if (table)
 		return table_in(&kernel.now, table) ? tell(type, table_in(&kernel.now, table), set)
 		                                    : -ENOENT;

@@ -77,6 +77,8 @@ struct nft_kernel {
 	int poison;
 	/* Lists take time now and then. */
 	bool slow;
+	/* So long it takes until a set's list begins. */
+	int64_t list_ms;
 
 	void (*committed)(void); /* after each that took effect */
 };

@@ -483,6 +483,41 @@ static void what_others_change_is_mended(void **state)
 	teardown();
 }
 
+/* While reading again waits, as it was read just now. */
+static void a_frame_that_goes_soon_after_a_reading_is_missed_at_once(void **state)
+{
+	(void)state;
+	struct wish wish;
+	for (int rules = 0; rules < 2; rules++) {
+		setup(2, 4);
+		begin(true);
+		wish_plain(&wish, 0, 4, 5);
+		set(0, &wish);
+		settle();
+		w.broken = true;
+		nft_kernel_delete(nft_kernel_set("endpoints"), 2);
+		keeper_doubt(w.k);
+		pass(1);
+		check_is_as_wanted();
+		assert_false(keeper_is_damaged(w.k));
+		w.was_damaged = false;
+		if (rules)
+			nft_kernel_delete_rule(&nft_kernel_table(FRAME_TABLE)->chains[0], 0);
+		else
+			nft_kernel_delete_table(FRAME_TABLE);
+		keeper_doubt(w.k);
+		pass(1);
+		assert_true(w.was_damaged);
+		/* Of a table that is there all has to be read. */
+		assert_int_equal(keeper_is_damaged(w.k), rules);
+		if (!rules)
+			check_is_as_wanted();
+		settle();
+		assert_false(keeper_is_damaged(w.k));
+		teardown();
+	}
+}
+
 /* What is no damage of others'. */
 static void an_interrupted_reading_changes_no_answer(void **state)
 {
@@ -1402,6 +1437,7 @@ int main(void)
 		cmocka_unit_test(a_restart_writes_nothing),
 		cmocka_unit_test(one_endpoint_is_a_few_elements),
 		cmocka_unit_test(what_others_change_is_mended),
+		cmocka_unit_test(a_frame_that_goes_soon_after_a_reading_is_missed_at_once),
 		cmocka_unit_test(an_interrupted_reading_changes_no_answer),
 		cmocka_unit_test(what_the_kernel_refuses_holds_nobody_up),
 		cmocka_unit_test(a_refused_element_delays_no_other_service),

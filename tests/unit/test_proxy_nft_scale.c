@@ -468,6 +468,37 @@ static void a_small_service_overtakes_a_large_one(void **state)
 	end();
 }
 
+/* ---- reading again ---- */
+
+static void lose_an_endpoint(void)
+{
+	nft_kernel_delete(nft_kernel_set("endpoints"), 0);
+	keeper_doubt(w.k);
+}
+
+/* Only what reading took says how long the next one waits, and it is not for long at that. */
+static void reading_again_does_not_wait_for_long(void **state)
+{
+	(void)state;
+	begin();
+	/* The API server cannot be reached, say. */
+	pass(600000);
+	set(1, 2);
+	keeper_complete(w.k);
+	pass(1);
+	lose_an_endpoint();
+	pass(KEEPER_READ_GAP_MS);
+	assert_int_equal(nft_kernel_set("endpoints")->n, 2);
+	kernel.list_ms = KEEPER_READ_GAP_MAX_MS / FRAME_MAPS;
+	lose_an_endpoint();
+	pass(2 * KEEPER_READ_GAP_MAX_MS);
+	assert_int_equal(nft_kernel_set("endpoints")->n, 2);
+	lose_an_endpoint();
+	pass(2 * KEEPER_READ_GAP_MAX_MS + 10);
+	assert_int_equal(nft_kernel_set("endpoints")->n, 2);
+	end();
+}
+
 /* ---- one that never rests ---- */
 
 /* So few that the kernel that is made up can take them, and the Service is a large one still. */
@@ -706,6 +737,7 @@ int main(void)
 		cmocka_unit_test(a_large_service_goes_in_pieces_while_it_is_planned),
 		cmocka_unit_test(all_elements_are_compared_in_pieces),
 		cmocka_unit_test(a_small_service_overtakes_a_large_one),
+		cmocka_unit_test(reading_again_does_not_wait_for_long),
 		cmocka_unit_test(whoever_never_rests_does_not_keep_the_keeper_from_beginning),
 		cmocka_unit_test(whoever_never_rests_holds_nobody_up),
 		cmocka_unit_test(a_transaction_has_few_new_kinds),

@@ -138,7 +138,7 @@ static void keep(struct keeper *k)
 		plan_some(k);
 	if (k->doubt) {
 		if (clock_ms() < k->next_read_ms)
-			k->next_ms = k->next_read_ms;
+			keeper_wait_to_read(k);
 		else if (!k->planning.s) /* else what it wanted so far would be written last */
 			k->state = KEEPER_READING;
 		keeper_kick(k);

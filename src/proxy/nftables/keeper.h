@@ -45,9 +45,10 @@ struct virtuals;
 #define KEEPER_REFUSALS 64
 #define KEEPER_BACKOFF_MIN_MS 100
 #define KEEPER_BACKOFF_MAX_MS 10000
-/* Reading again waits so many times what the last time took, and this long. */
+/* Reading again waits so many times what the last time took, but so long at least, and at most. */
 #define KEEPER_READ_GAPS 10
 #define KEEPER_READ_GAP_MS 100
+#define KEEPER_READ_GAP_MAX_MS 5000
 /* One audit in so many, about one an hour, reads everything in any case. */
 #define KEEPER_AUDITS_TO_READING 120
 

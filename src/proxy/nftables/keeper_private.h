@@ -143,6 +143,7 @@ struct keeper {
 	bool unsure;     /* what our last transaction did, so nobody else is blamed */
 	struct frame_list list;        /* of what the kernel has, while it is read */
 	int64_t read_ms, next_read_ms; /* when reading began; not again before */
+	int64_t next_look_ms;          /* nor is the frame looked at, while that waits */
 	unsigned int audits;           /* since everything was read */
 
 	size_t batch;           /* the largest transaction now */
@@ -252,6 +253,8 @@ bool keeper_waits_for_virtuals(const struct keeper *k);
 /* ---- reading.c ---- */
 
 void keeper_read(struct keeper *k);
+/* In doubt, but it was read just now: as nothing is written meanwhile, the frame has to stand. */
+void keeper_wait_to_read(struct keeper *k);
 void keeper_list(struct keeper *k);
 void keeper_leave(struct keeper *k);
 /* What was read is compared with what is wanted. */

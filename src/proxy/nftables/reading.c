@@ -57,8 +57,21 @@ static void give_up_table(struct keeper *k)
 	forget_kinds(k);
 }
 
+/* Until the next time, after what has taken so long. */
+static int64_t gap_after(int64_t ms)
+{
+	int64_t gap = KEEPER_READ_GAPS * ms;
+
+	if (gap < KEEPER_READ_GAP_MS)
+		return KEEPER_READ_GAP_MS;
+	return gap < KEEPER_READ_GAP_MAX_MS ? gap : KEEPER_READ_GAP_MAX_MS;
+}
+
 static void hold(struct keeper *k)
 {
+	int64_t now = clock_ms();
+
+	k->next_read_ms = now + gap_after(now - k->read_ms);
 	k->state = KEEPER_HELD;
 	keeper_kick(k);
 }
@@ -79,6 +92,53 @@ void keeper_leave(struct keeper *k)
 		hold(k);
 }
 
+static void note_frame(struct keeper *k, enum frame_state state)
+{
+	k->no_table = state == FRAME_ABSENT;
+	k->wrong_table = state == FRAME_FOREIGN;
+	k->wrong_rules = state == FRAME_DAMAGED;
+}
+
+static enum frame_state known_frame(const struct keeper *k)
+{
+	if (k->no_table)
+		return FRAME_ABSENT;
+	if (k->wrong_table)
+		return FRAME_FOREIGN;
+	return k->wrong_rules ? FRAME_DAMAGED : FRAME_RIGHT;
+}
+
+static void ignore_kind(frame_kind kind, bool right, void *arg)
+{
+	(void)kind, (void)right, (void)arg;
+}
+
+static void look_at_frame(struct keeper *k)
+{
+	int64_t began = clock_ms();
+	enum frame_state state;
+	int r = frame_look(&k->frame, k->wire, ignore_kind, NULL, &state, NULL);
+	int64_t now = clock_ms();
+
+	k->next_look_ms = now + gap_after(now - began);
+	if (r < 0 || state >= known_frame(k))
+		return;
+	note_frame(k, state);
+	k->due = false;
+	k->damaged = true;
+	/* Then there is not much to read. */
+	if (k->no_table)
+		k->next_read_ms = now;
+	k->ops->applied(k->arg);
+}
+
+void keeper_wait_to_read(struct keeper *k)
+{
+	if (clock_ms() >= k->next_look_ms)
+		look_at_frame(k);
+	k->next_ms = k->next_look_ms < k->next_read_ms ? k->next_look_ms : k->next_read_ms;
+}
+
 void keeper_read(struct keeper *k)
 {
 	enum frame_state state = FRAME_ABSENT;
@@ -95,9 +155,7 @@ void keeper_read(struct keeper *k)
 		read_failed(k, r, &e);
 		return;
 	}
-	k->no_table = state == FRAME_ABSENT;
-	k->wrong_table = state == FRAME_FOREIGN;
-	k->wrong_rules = state == FRAME_DAMAGED;
+	note_frame(k, state);
 	if (k->no_table || k->wrong_table) {
 		give_up_table(k);
 		hold(k);
@@ -190,7 +248,6 @@ static bool find_damage(struct keeper *k)
 
 void keeper_compare(struct keeper *k)
 {
-	int64_t now = clock_ms(), gap = KEEPER_READ_GAPS * (now - k->read_ms);
 	bool first = !k->adopted;
 	size_t n_damaged;
 
@@ -205,7 +262,6 @@ void keeper_compare(struct keeper *k)
 	bool damaged = find_damage(k) || n_damaged > 0;
 	damaged = damaged && k->adopted && !k->unsure;
 	k->unsure = false;
-	k->next_read_ms = now + (gap > KEEPER_READ_GAP_MS ? gap : KEEPER_READ_GAP_MS);
 	k->adopted = true;
 	k->state = KEEPER_KEEPING;
 	if (first && k->virtuals)
