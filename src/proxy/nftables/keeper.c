@@ -404,7 +404,10 @@ bool keeper_is_there(const struct keeper *k)
 	return k->state != KEEPER_ABSENT;
 }
 
-/* What is old of a small one may have to wait for a large one: it does no harm. */
+/*
+ * What is old of a small one may have to wait for a large one's pass: restrictions and short-cuts
+ * that nobody wants, and UDP flows to endpoints that are gone, stay until then.
+ */
 static bool is_written(const struct keeper_service *s)
 {
 	return !s->waiting || (s->want && !s->owner.large && s->stamp <= s->k->small_stamp);
