@@ -10,7 +10,9 @@
  * the claim for it answers, with the Ethernet address of the owner: nothing moves, and whoever asks
  * learns nothing that would be wrong afterwards.
  *
- * Which one, each finds by itself: the first in an order over the names of the peers that it hears.
+ * Which one, each finds by itself: the first in an order over the names of the peers that it hears,
+ * of those that are candidates if any is.  Others may not be asked at all, having no interface for
+ * it.
  * Where two find differently, two say the same, or nobody answers this once.
  *
  * Speakers on the segment get no such answer to a probe.  The owner itself asks before it resumes;
@@ -35,16 +37,34 @@ static bool is_away(const struct claims_held *h)
 	return h->peer->state == MEMBER_RESTARTING || h->former;
 }
 
+/* A candidate's comes before that of any other. */
+struct standing {
+	bool candidate;
+	uint64_t score;
+};
+
+static struct standing standing_of(const struct claims_entry *e, int index, uint64_t name_hash)
+{
+	return (struct standing){ is_candidate(e->want, index), score(&e->addr, name_hash) };
+}
+
+static bool goes_before(const struct standing *a, const struct standing *b)
+{
+	return a->candidate != b->candidate ? a->candidate : a->score > b->score;
+}
+
 /* Of all that could do it. */
 static bool is_first(const struct claims *c, const struct claims_entry *e,
                      const struct member_peer *owner)
 {
-	uint64_t own = score(&e->addr, c->name_hash);
+	struct standing own = standing_of(e, node_index(c->view, c->opts.node), c->name_hash);
 
 	for (size_t i = 0; i < c->member->n_slots; i++) {
 		const struct member_peer *p = c->member->peers[i];
+		struct standing other =
+			standing_of(e, c->tables[i].node_index, c->tables[i].name_hash);
 		if (p && p != owner && p->state == MEMBER_ALIVE && !(p->flags & WIRE_LISTENING) &&
-		    p->version != 1 && score(&e->addr, c->tables[i].name_hash) > own)
+		    p->version != 1 && goes_before(&other, &own))
 			return false;
 	}
 	return true;

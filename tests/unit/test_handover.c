@@ -493,6 +493,31 @@ static void one_answers_for_it(void **state)
 	sim_fini(&sim);
 }
 
+/* Others may have no interface for it, and would never be asked. */
+static void one_that_is_a_candidate_answers_for_it(void **state)
+{
+	(void)state;
+	static const uint16_t two[] = { 0, 3 };
+
+	settled(11, 5, 40);
+	for (size_t i = 0; i < sim.n_nodes; i++) {
+		for (size_t a = 0; a < sim.n_addresses; a++) {
+			sim.nodes[i].wants[a].candidates = two;
+			sim.nodes[i].wants[a].n_candidates = ARRAY_LEN(two);
+		}
+		sim_publish(&sim, i);
+	}
+	sim_stop(&sim, 0, L2_STOP_RESTARTING);
+	sim_run(&sim, 500);
+	owned_by(1);
+	for (size_t a = 0; a < sim.n_addresses; a++)
+		for (size_t i = 1; i < sim.n_nodes; i++)
+			assert_int_equal(segment_stands_in(sim.nodes[i].segment, sim.now,
+			                                   sim_address(a)),
+			                 i == 3 && sim_owner(&sim, a) < 0);
+	sim_fini(&sim);
+}
+
 /* What the machine at @mac, with or without an address of its own, is answered by @node. */
 static bool asks(size_t node, const uint8_t *mac, const struct addr *own, const struct addr *target,
                  struct neighbor_packet *ret_answer, uint8_t ret_source[static 6])
@@ -635,6 +660,7 @@ int main(void)
 		cmocka_unit_test(to_version_1_nothing_is_offered),
 		cmocka_unit_test(somebody_answers_for_a_node_that_restarts),
 		cmocka_unit_test(one_answers_for_it),
+		cmocka_unit_test(one_that_is_a_candidate_answers_for_it),
 		cmocka_unit_test(the_answer_names_the_owner),
 		cmocka_unit_test(nobody_answers_for_what_is_weak),
 		cmocka_unit_test(nobody_answers_for_a_service_that_is_gone),
