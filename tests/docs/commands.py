@@ -266,7 +266,11 @@ ROWS: tuple[Row, ...] = (
         ("tests/cli/golden --write", _never("it writes what tests/cli/golden compares")),
     ),
     *_rows("docs/addresses.md", ("fairlead plan …", _by(_ADDRESSES))),
-    *_rows("docs/configuration.md", ("kubectl apply -f new.yaml", _by(_WEBHOOK))),
+    *_rows(
+        "docs/configuration.md",
+        ("kubectl apply -f new.yaml", _by(_WEBHOOK)),
+        ("helm upgrade …", _by("tests/chart/test_server.py::test_the_webhook_refuses_a_bad_edit")),
+    ),
     *_rows(
         "docs/bgp.md",
         ("vtysh …", _by(f"{_BGP}::test_what_bgpd_and_bfdd_hold")),
@@ -367,6 +371,7 @@ ROWS: tuple[Row, ...] = (
         # The lab has no slice of its API servers, which alone may ask all speakers for this.
         ("fairlead proxy diff", {"status": 3}),
         ("fairlead proxy render --node NAME [--state FILE]", {"words": ("node1", "state.yaml")}),
+        ("fairlead pools --pool NAME --addresses", {"words": ("lan",)}),
         ("fairlead journal …", _by("tests/e2e/test_journal.py::test_who_had_an_address_when")),
         ("fairlead-speaker --cleanup", {**_by(_DAEMONS), "on": "node1"}),
         ("fairlead uninstall", _by("tests/e2e/test_uninstall.py::test_addresses_go_where_that_is_asked_for")),
