@@ -363,10 +363,12 @@ static void put_map(size_t i, const char *text)
 
 static struct journal_entry old_entry(const char *service)
 {
+	static char uid[] = "u", by[] = "z";
+
 	return (struct journal_entry){ .event = JOURNAL_ASSIGNED,
 		                       .service = (char *)(uintptr_t)service,
-		                       .uid = (char[]){ "u" },
-		                       .by = (char[]){ "z" },
+		                       .uid = uid,
+		                       .by = by,
 		                       .time_us = INT64_C(4102444800000000) };
 }
 
