@@ -4,7 +4,8 @@ libfairlead_a_SOURCES += \
 	src/webhook/review.c \
 	src/webhook/server.c
 noinst_HEADERS += \
-	include/fairlead/webhook.h
+	include/fairlead/webhook.h \
+	src/webhook/identity.h
 
 check_PROGRAMS += tests/unit/test_webhook
 TESTS += tests/unit/test_webhook

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "fairlead/webhook.h"
+#include "webhook/identity.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -131,16 +131,21 @@ int webhook_identity_make(const char *service, const char *namespace, int64_t no
 
 /* ---- checking ---- */
 
-static X509 *read_certificate(const char *pem)
+static BIO *open_text(const char *pem)
 {
-	cleanup(bio_fini) BIO *b = BIO_new_mem_buf(pem, -1);
+	return BIO_new_mem_buf(pem ? pem : "", -1);
+}
+
+X509 *identity_certificate(const struct webhook_identity *id)
+{
+	cleanup(bio_fini) BIO *b = open_text(id->certificate);
 
 	return b ? PEM_read_bio_X509(b, NULL, NULL, NULL) : NULL;
 }
 
-static EVP_PKEY *read_key(const char *pem)
+EVP_PKEY *identity_key(const struct webhook_identity *id)
 {
-	cleanup(bio_fini) BIO *b = BIO_new_mem_buf(pem, -1);
+	cleanup(bio_fini) BIO *b = open_text(id->key);
 
 	return b ? PEM_read_bio_PrivateKey(b, NULL, NULL, NULL) : NULL;
 }
@@ -154,8 +159,8 @@ int webhook_identity_check(const struct webhook_identity *id, const char *servic
                            const char *namespace, int64_t now_s, struct err *e)
 {
 	cleanup_free char *host = host_of(service, namespace);
-	cleanup(x509_fini) X509 *x = read_certificate(id->certificate ? id->certificate : "");
-	cleanup(pkey_fini) EVP_PKEY *key = read_key(id->key ? id->key : "");
+	cleanup(x509_fini) X509 *x = identity_certificate(id);
+	cleanup(pkey_fini) EVP_PKEY *key = identity_key(id);
 	time_t later = (time_t)(now_s + VALID_S / 3), now = (time_t)now_s;
 
 	if (!x)

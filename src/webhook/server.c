@@ -24,7 +24,6 @@
 #include <event2/event.h>
 #include <event2/http.h>
 #include <openssl/crypto.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <utlist.h>
 
@@ -34,6 +33,7 @@
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
 #include "fairlead/thread.h"
+#include "webhook/identity.h"
 
 #define STACK_SIZE (512 * 1024)
 #define NICENESS 10
@@ -298,17 +298,13 @@ static void wake(struct webhook *w)
 
 static bool use(SSL_CTX *tls, const struct webhook_identity *id)
 {
-	BIO *certificate = BIO_new_mem_buf(id->certificate, -1);
-	BIO *secret = BIO_new_mem_buf(id->key, -1);
-	X509 *x = PEM_read_bio_X509(certificate, NULL, NULL, NULL);
-	EVP_PKEY *key = PEM_read_bio_PrivateKey(secret, NULL, NULL, NULL);
+	X509 *x = identity_certificate(id);
+	EVP_PKEY *key = identity_key(id);
 	bool ok = x && key && SSL_CTX_use_certificate(tls, x) == 1 &&
 	          SSL_CTX_use_PrivateKey(tls, key) == 1;
 
 	EVP_PKEY_free(key);
 	X509_free(x);
-	BIO_free(secret);
-	BIO_free(certificate);
 	return ok;
 }
 
