@@ -485,7 +485,7 @@
 	  "the next one is begun", \
 	  "as above") \
 	X(SCRIBE_QUEUE_BYTES_MAX, 1048576, "bytes", \
-	  "entries that wait to be written", \
+	  "entries that wait to be written, and as much that waits for `--journal-copy`", \
 	  "further ones are dropped and counted", \
 	  "an entry `lost`, `fairlead_journal_dropped_total`, the log") \
 	X(SCRIBE_SHARE_BURST, 2000, "entries", \

@@ -31,6 +31,7 @@ CONTROLLER = \
 	src/controller/retain.h \
 	src/controller/scribe.c \
 	src/controller/scribe.h \
+	src/controller/scribe_copy.c \
 	src/controller/scribe_notes.c \
 	src/controller/scribe_private.h \
 	src/controller/scribe_read.c \

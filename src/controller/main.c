@@ -56,6 +56,10 @@ int controller_options_parse(int argc, char **argv, struct controller_options *r
 		  "assign external IPs, for which Services' specs are written, or only say that it "
 		  "is off",
 		  OPTION_CHOICE, &o.external_ips, .choices = "on|off" },
+		{ "journal-copy", 0, "FILE",
+		  "append each entry of the journal to this file, too, a line of JSON each; -: to "
+		  "standard output",
+		  OPTION_STRING, &o.journal_copy },
 		{ "webhook", 0, "ADDRESS:PORT",
 		  "serve the admission webhook, which refuses edits of the configuration that are "
 		  "wrong",

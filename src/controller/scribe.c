@@ -233,7 +233,7 @@ int scribe_start(struct controller *ctl)
 {
 	ctl->scribe = xcalloc(1, sizeof(*ctl->scribe));
 	ctl->scribe->timer = evtimer_new(ctl->base, on_timer, ctl);
-	return ctl->scribe->timer ? 0 : -1;
+	return ctl->scribe->timer ? scribe_copy_start(ctl) : -1;
 }
 
 void scribe_stop(struct controller *ctl)
@@ -275,6 +275,7 @@ void scribe_flush(struct controller *ctl)
 {
 	struct scribe *s = ctl->scribe;
 
+	scribe_copy_flush(ctl);
 	if (s->state == SCRIBE_READY && ctl->leading && !s->request && s->queue.size)
 		send_it(ctl);
 }
@@ -295,6 +296,7 @@ void scribe_put(const struct controller *ctl, struct out *o)
 	out_uint(o, "waiting_bytes", s->queue.size);
 	out_uint(o, "dropped", ctl->stats.journal_dropped);
 	out_str(o, "error", s->error);
+	scribe_copy_put(ctl, o);
 	out_close(o);
 }
 
@@ -304,10 +306,12 @@ void scribe_free(struct controller *ctl)
 
 	if (!s)
 		return;
+	scribe_copy_flush(ctl);
 	scribe_forget(s);
 	scribe_prune_shares(s, true);
 	if (s->timer)
 		event_free(s->timer);
+	scribe_copy_fini(&s->copy);
 	buf_fini(&s->queue);
 	buf_fini(&s->sent_text);
 	free(s->error);

@@ -105,6 +105,9 @@ void scribe_enter(struct controller *ctl, struct journal_entry *e)
 {
 	struct scribe *s = ctl->scribe;
 
+	e->time_us = clock_wall_us();
+	e->by = ctl->identity;
+	scribe_copy_enter(ctl, e);
 	if (s->queue.size > SCRIBE_QUEUE_BYTES_MAX) {
 		if (s->dropped++ == 0)
 			log_warn("the journal cannot keep up; entries are dropped",
@@ -118,8 +121,6 @@ void scribe_enter(struct controller *ctl, struct journal_entry *e)
 		scribe_arm_write(ctl);
 		return;
 	}
-	e->time_us = clock_wall_us();
-	e->by = ctl->identity;
 	journal_print(e, &s->queue);
 	scribe_arm_write(ctl);
 }

@@ -22,6 +22,14 @@
 #define SCRIBE_SHARE_BURST 2000
 #define SCRIBE_SHARE_MS 30000
 
+/* What goes to the file of --journal-copy. */
+struct scribe_copy {
+	struct buf waiting;
+	struct event *soon;
+	uint64_t dropped; /* not entered yet */
+	int error;        /* of the last write, an errno; 0: it went well */
+};
+
 enum scribe_state { SCRIBE_OFF, SCRIBE_READING, SCRIBE_READY };
 
 struct map_seen {
@@ -63,6 +71,7 @@ struct scribe {
 	unsigned int n_more; /* how many */
 	int64_t due_ms;      /* of the timer */
 	char *error;         /* of the last request; NULL: it went well */
+	struct scribe_copy copy;
 };
 
 /* For how long entries are kept, and the time of the oldest; 0 days: there is no journal. */
@@ -105,6 +114,17 @@ bool scribe_any_lost(const struct scribe *s);
 void scribe_tell_lost(struct controller *ctl);
 /* Those that say nothing any more; or all of them. */
 void scribe_prune_shares(struct scribe *s, bool all);
+
+/* ---- scribe_copy.c ---- */
+
+int scribe_copy_start(struct controller *ctl);
+void scribe_copy_fini(struct scribe_copy *c);
+/* The entry goes out at the end of this turn, if there is such a file. */
+void scribe_copy_enter(struct controller *ctl, const struct journal_entry *e);
+/* What waits goes out now, as far as it may. */
+void scribe_copy_flush(struct controller *ctl);
+/* The member "copy" of the journal's. */
+void scribe_copy_put(const struct controller *ctl, struct out *o);
 
 /* ---- scribe_read.c ---- */
 

@@ -56,6 +56,7 @@ struct controller_options {
 	const char *config_map, *identity; /* identity NULL: HOSTNAME_UUID */
 	const char *heartbeat_key_secret;  /* NULL: made by others */
 	const char *external_ips;          /* "on", "off" */
+	const char *journal_copy;          /* a file, or "-" for standard output; NULL: none */
 	const char *webhook;               /* where it listens; NULL: there is none */
 	/* the names of its Service, and Secret, and of the ValidatingWebhookConfiguration */
 	const char *webhook_service, *webhook_configuration;

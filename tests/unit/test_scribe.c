@@ -9,9 +9,12 @@
 #include "unit.h"
 
 #include <event2/event.h>
+#include <fcntl.h>
 #include <json-c/json.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "../apisim/js.h"
 #include "controller/controller.h"
@@ -31,6 +34,7 @@ static struct {
 	struct controller ctls[2];
 	unsigned int n_writes; /* of the journal */
 	bool unanswered;       /* the next of them takes effect, and gets no answer */
+	const char *copy;      /* --journal-copy; NULL: none */
 } scene;
 
 static void on_send(struct event_base *base, const char *path)
@@ -171,14 +175,16 @@ static void start(size_t i)
 					    .renew_deadline_s = 7,
 					    .retry_period_s = 1,
 					    .identity = names[i],
+					    .journal_copy = scene.copy,
 				    } };
 	if (controller_start(ctl, &e) < 0)
 		fail_msg("%s", e.msg);
 }
 
-static void begin(const char *more)
+static void begin_with(const char *more, const char *copy)
 {
 	memset(&scene, 0, sizeof(scene));
+	scene.copy = copy;
 	virtual_loop_init(1);
 	virtual_faults = (struct virtual_faults){ .lag_ms = 20 };
 	virtual_kube_init(&ops);
@@ -188,6 +194,11 @@ static void begin(const char *more)
 	start(0);
 	run_for(5000);
 	assert_true(scene.ctls[0].leading);
+}
+
+static void begin(const char *more)
+{
+	begin_with(more, NULL);
 }
 
 static void stop(size_t i)
@@ -445,14 +456,33 @@ static void test_living_holders_stay(void **state)
 	end();
 }
 
-/* And when its entry becomes too old. */
+static const char *copied(const char *path)
+{
+	static struct buf out;
+	cleanup(buf_fini) struct buf text = BUF_INIT;
+	ssize_t n;
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	buf_clear(&out);
+	while (fd >= 0 && (n = read(fd, buf_reserve(&text, 4096), 4096)) > 0)
+		buf_advance(&text, (size_t)n);
+	if (fd >= 0)
+		close(fd);
+	assert_int_equal(journal_read(buf_str(&text), text.size, put, &out), 0);
+	return buf_str(&out);
+}
+
+/* And when its entry becomes too old; what is only repeated goes into no copy. */
 static void test_days_do_not_forget_living_holders(void **state)
 {
+	char dir[] = "/tmp/fairlead-copy-XXXXXX";
 	cleanup(buf_fini) struct buf old = BUF_INIT;
 	char then[CLOCK_RFC3339_SIZE];
 
 	(void)state;
-	begin(WITH_JOURNAL);
+	assert_non_null(mkdtemp(dir));
+	cleanup_free char *path = xasprintf("%s/journal", dir);
+	begin_with(WITH_JOURNAL, path);
 	create("web");
 	wait_for("assigned default/web 10.0.0.0 by a; ");
 	stop(0);
@@ -464,8 +494,11 @@ static void test_days_do_not_forget_living_holders(void **state)
 	put_map(0, buf_str(&old));
 	start(1);
 	wait_for("assigned default/web 10.0.0.0 by a; kept default/web 10.0.0.0 by b; ");
+	assert_string_equal(copied(path), "assigned default/web 10.0.0.0 by a; ");
 	stop(1);
 	end();
+	unlink(path);
+	rmdir(dir);
 }
 
 static size_t n_of(const char *what)
@@ -567,6 +600,126 @@ static void test_a_record_by_hand_is_no_holder(void **state)
 	end();
 }
 
+/* ---- the copy ---- */
+
+/* At once; the file may be renamed away. */
+static void test_a_copy_goes_to_a_file(void **state)
+{
+	char dir[] = "/tmp/fairlead-copy-XXXXXX";
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	cleanup_free char *path = xasprintf("%s/journal", dir);
+	cleanup_free char *away = xasprintf("%s/journal.1", dir);
+	begin_with(WITH_JOURNAL, path);
+	create("web");
+	wait_until_served("web");
+	run_for(1000);
+	assert_string_equal(copied(path), "assigned default/web 10.0.0.0 by a; ");
+	assert_int_equal(rename(path, away), 0);
+	delete ("web");
+	run_for(1000);
+	assert_string_equal(copied(path), "deleted default/web -10.0.0.0 by a; ");
+	assert_string_equal(copied(away), "assigned default/web 10.0.0.0 by a; ");
+	stop(0);
+	end();
+	unlink(path);
+	unlink(away);
+	rmdir(dir);
+}
+
+/* While it cannot be written, Services get their addresses, and the entries wait. */
+static void test_a_copy_waits_for_its_file(void **state)
+{
+	char dir[] = "/tmp/fairlead-copy-XXXXXX";
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	cleanup_free char *path = xasprintf("%s/later/journal", dir);
+	cleanup_free char *later = xasprintf("%s/later", dir);
+	begin_with(WITH_JOURNAL, path);
+	create("web");
+	wait_until_served("web");
+	run_for(20000);
+	assert_string_equal(copied(path), "");
+	assert_int_equal(mkdir(later, 0700), 0);
+	create("db");
+	run_for(10000);
+	assert_string_equal(copied(path), "assigned default/web 10.0.0.0 by a; "
+	                                  "assigned default/db 10.0.0.1 by a; ");
+	stop(0);
+	end();
+	unlink(path);
+	rmdir(later);
+	rmdir(dir);
+}
+
+static void create_and_delete(const char *name, int n)
+{
+	for (int i = 0; i < n; i++) {
+		create(name);
+		run_for(100);
+		delete (name);
+		run_for(100);
+	}
+}
+
+/* A pipe that nobody empties keeps nobody waiting, and what comes out of it in the end is whole. */
+static void test_a_copy_waits_for_its_reader(void **state)
+{
+	cleanup(buf_fini) struct buf all = BUF_INIT, told = BUF_INIT;
+	char dir[] = "/tmp/fairlead-copy-XXXXXX";
+	ssize_t n;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	cleanup_free char *path = xasprintf("%s/journal", dir);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	assert_true(fcntl(fd, F_SETPIPE_SZ, 4096) >= 4096);
+	begin_with(WITH_JOURNAL, path);
+	create_and_delete("web", 100);
+	assert_true(scene.ctls[0].scribe->copy.waiting.size > 0);
+	for (int i = 0; i < 100; i++) {
+		while ((n = read(fd, buf_reserve(&all, 4096), 4096)) > 0)
+			buf_advance(&all, (size_t)n);
+		run_for(6000);
+	}
+	assert_int_equal(journal_read(buf_str(&all), all.size, put, &told), 0);
+	assert_string_equal(buf_str(&told), journal());
+	stop(0);
+	end();
+	close(fd);
+	unlink(path);
+	rmdir(dir);
+}
+
+/* What is too much is counted, and the copy says so. */
+static void test_a_copy_has_a_bound(void **state)
+{
+	char dir[] = "/tmp/fairlead-copy-XXXXXX";
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	cleanup_free char *path = xasprintf("%s/later/journal", dir);
+	cleanup_free char *later = xasprintf("%s/later", dir);
+	begin_with(WITH_JOURNAL, path);
+	create_and_delete("web", 100);
+	size_t each = scene.ctls[0].scribe->copy.waiting.size / 200;
+	create_and_delete("web", (int)(SCRIBE_QUEUE_BYTES_MAX / each / 2) + 50);
+	assert_in_range(scene.ctls[0].scribe->copy.waiting.size, SCRIBE_QUEUE_BYTES_MAX,
+	                SCRIBE_QUEUE_BYTES_MAX + JOURNAL_LINE_MAX);
+	assert_int_equal(mkdir(later, 0700), 0);
+	run_for(10000);
+	assert_non_null(strstr(copied(path), "lost - "));
+	assert_int_equal(scene.ctls[0].scribe->copy.waiting.size, 0);
+	stop(0);
+	end();
+	unlink(path);
+	rmdir(later);
+	rmdir(dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -583,6 +736,10 @@ int main(void)
 		cmocka_unit_test(test_nothing_found_is_dropped),
 		cmocka_unit_test(test_a_namespace_has_its_share),
 		cmocka_unit_test(test_a_record_by_hand_is_no_holder),
+		cmocka_unit_test(test_a_copy_goes_to_a_file),
+		cmocka_unit_test(test_a_copy_waits_for_its_file),
+		cmocka_unit_test(test_a_copy_waits_for_its_reader),
+		cmocka_unit_test(test_a_copy_has_a_bound),
 	};
 
 	log_set_level(LOG_ERROR);
