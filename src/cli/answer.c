@@ -60,3 +60,12 @@ bool command_redraw(struct command_answer *a)
 		clearerr(stdout);
 	return false;
 }
+
+void command_tell(struct err *e)
+{
+	if (e->blame != ERR_NONE) {
+		buf_plain(e->msg);
+		fprintf(stderr, "fairlead: %s\n", e->msg);
+	}
+	*e = (struct err)ERR_INIT;
+}

@@ -89,7 +89,9 @@ libfairlead_a_SOURCES += \
 	src/cli/verdict_daemons.c \
 	src/cli/verdict_print.c \
 	src/cli/verdict_private.h \
-	src/cli/verdict_services.c
+	src/cli/verdict_services.c \
+	src/cli/watched.c \
+	src/cli/watched.h
 
 bin_PROGRAMS += src/cli/fairlead
 src_cli_fairlead_SOURCES = \

@@ -85,6 +85,8 @@ void command_print(struct command_answer *a);
  * nobody reads it any more.
  */
 bool command_redraw(struct command_answer *a);
+/* What went wrong, for a command that goes on; it is forgotten then. */
+void command_tell(struct err *e);
 
 /* Groups of flags, as bits; a command refuses those of the groups that it does not look at. */
 enum command_flags {
@@ -115,6 +117,7 @@ enum command_flags {
 	FLAGS_TO = 1 << 24,          /* --to alone */
 	FLAGS_CLASS = 1 << 25,       /* --load-balancer-class alone */
 	FLAGS_CONFIG_FILE = 1 << 26, /* --config alone */
+	FLAGS_WATCH = 1 << 27,       /* --watch alone */
 };
 
 /* What words on the command line stand for, to complete them. */

@@ -77,12 +77,6 @@ static bool round_of(const struct command_options *o, const struct look *look, s
 	return last;
 }
 
-static void tell(struct err *e)
-{
-	buf_plain(e->msg);
-	fprintf(stderr, "fairlead: %s\n", e->msg);
-}
-
 static int show(const struct command_options *o, const struct look *look, struct err *e)
 {
 	cleanup(label_selector_fini) struct label_selector selector = { .n = 0 };
@@ -95,8 +89,8 @@ static int show(const struct command_options *o, const struct look *look, struct
 	if (!o->state.n && gather_open(&o->kube, &g, e) < 0)
 		return status;
 	while (!round_of(o, look, g, &selector, until_ms, &status, e)) {
-		if (o->watch && e->blame != ERR_NONE)
-			tell(e);
+		if (o->watch)
+			command_tell(e);
 		*e = (struct err)ERR_INIT;
 		sleep(o->watch ? WATCH_S : WAIT_S);
 	}

@@ -22,45 +22,57 @@ void trial_fini(struct trial *t)
 
 /* ---- what there is ---- */
 
-static int read_configuration(struct trial *t, const char *namespace, struct err *e)
+/*
+ * The configuration that was published, else what the administrator has among the manifests.  None
+ * if neither is there, or it cannot be used.
+ */
+static void read_configuration(struct trial *t, const char *namespace)
 {
 	struct config_problems problems = { 0 };
 	const struct kube_config_map *map =
-		state_configuration(&t->state, namespace, t->g != NULL, NULL);
+		state_configuration(&t->state, namespace, t->g != NULL, t->o->config_map);
 
 	t->text = map ? labels_get(&map->data, CONFIG_MAP_KEY) : NULL;
 	if (t->text)
 		configuration_parse_published(t->text, labels_get(&map->data, CONFIG_MAP_RETAINED),
 		                              &t->config, &problems, NULL);
 	config_problems_fini(&problems);
-	return t->config ? 0
-	                 : err_set(e, -ENOENT, ERR_CONFIG,
-	                           "no configuration is in force: nothing would be decided");
 }
 
-static int read_state(struct trial *t, struct err *e)
+static bool selects_namespaces(const struct configuration *c)
+{
+	return c && configuration_selects_namespaces(c);
+}
+
+/*
+ * The controller passes over what it cannot read, too, but for the addresses in it.  @c: another
+ * configuration to be tried, or NULL.
+ */
+static int read_state(struct trial *t, const struct configuration *c, struct err *e)
 {
 	cleanup_free char *namespace = options_namespace(&t->o->kube);
 	int r;
 
 	if (t->o->state.n) {
 		r = state_read_files(&t->state, &t->o->state, e);
-		return r < 0 ? r : read_configuration(t, namespace, e);
+	} else {
+		r = gather_open(&t->o->kube, &t->g, e);
+		if (r == 0)
+			r = state_read_live(&t->state, t->g, namespace, false, e);
 	}
-	r = gather_open(&t->o->kube, &t->g, e);
-	if (r == 0)
-		r = state_read_live(&t->state, t->g, namespace, false, e);
-	if (r == 0)
-		r = read_configuration(t, namespace, e);
-	if (r == 0 && configuration_selects_namespaces(t->config))
-		r = state_read_namespaces(&t->state, t->g, e);
-	return r;
+	if (r < 0)
+		return r;
+	read_configuration(t, namespace);
+	return t->g && (selects_namespaces(t->config) || selects_namespaces(c))
+	               ? state_read_namespaces(&t->state, t->g, e)
+	               : 0;
 }
 
-int trial_read(struct trial *t, const struct command_options *o, struct err *e)
+int trial_read_for(struct trial *t, const struct command_options *o, const struct configuration *c,
+                   struct err *e)
 {
 	*t = (struct trial){ .o = o };
-	int r = read_state(t, e);
+	int r = read_state(t, c, e);
 	if (r < 0)
 		return r;
 	t->services = state_services(&t->state, &t->in.n_services);
@@ -73,6 +85,16 @@ int trial_read(struct trial *t, const struct command_options *o, struct err *e)
 	t->in.namespaces = t->namespaces;
 	t->in.in_force = t->config;
 	return 0;
+}
+
+int trial_read(struct trial *t, const struct command_options *o, struct err *e)
+{
+	int r = trial_read_for(t, o, NULL, e);
+
+	if (r == 0 && !t->config)
+		r = err_set(e, -ENOENT, ERR_CONFIG,
+		            "no configuration is in force: nothing would be decided");
+	return r;
 }
 
 char *trial_key(const char *word)

@@ -15,7 +15,7 @@ struct trial {
 	const struct command_options *o;
 	struct gather *g; /* NULL: the cluster is that of manifests */
 	struct state state;
-	struct configuration *config; /* in force */
+	struct configuration *config; /* in force; NULL: none, or it cannot be used */
 	const char *text;             /* its own, without what is retained beside it */
 	struct plan_input in;         /* of the state, and of that configuration */
 	/* the arrays in @in, which are ours */
@@ -27,6 +27,9 @@ struct trial {
 
 /* -ENOENT if no configuration is in force.  To be ended by trial_fini() in either case. */
 int trial_read(struct trial *t, const struct command_options *o, struct err *e);
+/* The same where none need be in force, which may be why @c is to be tried. */
+int trial_read_for(struct trial *t, const struct command_options *o, const struct configuration *c,
+                   struct err *e);
 void trial_fini(struct trial *t);
 
 /* "namespace/name" of an operand; the namespace is "default" if none is given. */

@@ -593,6 +593,42 @@ def check_pipe(run: Runner) -> bool:
         return check("what is watched by nobody", process.wait(60) == 0 and line == b"shop/api\n", str(line))
 
 
+def save(path: Path, text: str) -> None:
+    """As many editors do: another file takes its place."""
+    new = path.with_suffix(".new")
+    new.write_text(text, encoding="utf-8")
+    new.rename(path)
+
+
+def check_plan_again() -> bool:
+    """A plan for each change of a file, until it is asked to end; one that cannot be read ends nothing."""
+    spec = "{type: LoadBalancer, clusterIP: 10.96.0.1}"
+    with tempfile.TemporaryDirectory() as directory:
+        config, state = Path(directory) / "config.yaml", Path(directory) / "state.yaml"
+        save(config, POOLS)
+        save(state, "{kind: Service, apiVersion: v1, metadata: {name: web}, spec: %s}\n" % spec)
+        argv = [FAIRLEAD, "plan", "--watch", "--summary", "--config", str(config), "--state", str(state)]
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+            assert process.stdout is not None
+            said = [process.stdout.readline()]
+            save(config, "address-pools: 1\n")
+            said += [process.stdout.readline(), process.stdout.readline()]
+            save(config, POOLS)
+            said.append(process.stdout.readline())
+            save(state, "")
+            said.append(process.stdout.readline())
+            process.terminate()
+        seen = "".join(said).replace(directory, "")
+    expected = (
+        "1 Service: 1 assign\n"
+        "/config.yaml:1: address-pools: is a single value; write a list\n"
+        "fairlead: /config.yaml is not a valid configuration\n"
+        "1 Service: 1 assign\n"
+        "0 Services\n"
+    )
+    return check("a plan for each change", seen == expected, seen)
+
+
 def check_wait(run: Runner) -> bool:
     """It waits until all is well, and no longer than it should."""
     c = healthy()
@@ -635,7 +671,7 @@ def main() -> int:
             fake.cluster = healthy()
             breaks(fake.cluster)
             good &= compare(name, "\n".join(run.run(c) for c in commands), write)
-        good &= check_terminal(run) and check_pipe(run) and check_wait(run)
+        good &= check_terminal(run) and check_pipe(run) and check_wait(run) and check_plan_again()
     return 0 if good else 1
 
 

@@ -362,6 +362,7 @@ ROWS: tuple[Row, ...] = (
         ("fairlead-speaker --kubeconfig …", _by(_DAEMONS)),
         ("head -c 32 /dev/urandom > KEY", _by(_DAEMONS)),
         ("fairlead config convert FILE…", {"words": ("metallb.yaml",)}),
+        ("fairlead plan --config FILE --watch", _by("tests/cli/states.py: check_plan_again()")),
         ("fairlead plan --config FILE [--state FILE…]", {"words": ("config.yaml", "state.yaml")}),
         ("fairlead explain [NAMESPACE/]SERVICE [--state FILE…]", {"words": ("default", "web", "state.yaml")}),
         (
