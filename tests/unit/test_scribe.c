@@ -456,6 +456,34 @@ static void test_living_holders_stay(void **state)
 	end();
 }
 
+/* Where a copy goes: a file in a directory in a directory. */
+static struct {
+	char top[32], dir[48], file[64], away[64];
+} place;
+
+/* The inner directory is not made yet. */
+static void place_make(void)
+{
+	snprintf(place.top, sizeof(place.top), "/tmp/fairlead-copy-XXXXXX");
+	assert_non_null(mkdtemp(place.top));
+	snprintf(place.dir, sizeof(place.dir), "%s/later", place.top);
+	snprintf(place.file, sizeof(place.file), "%s/journal", place.dir);
+	snprintf(place.away, sizeof(place.away), "%s/journal.1", place.dir);
+}
+
+static void place_open(void)
+{
+	assert_int_equal(mkdir(place.dir, 0700), 0);
+}
+
+static void place_remove(void)
+{
+	unlink(place.file);
+	unlink(place.away);
+	rmdir(place.dir);
+	rmdir(place.top);
+}
+
 static const char *copied(const char *path)
 {
 	static struct buf out;
@@ -475,14 +503,13 @@ static const char *copied(const char *path)
 /* And when its entry becomes too old; what is only repeated goes into no copy. */
 static void test_days_do_not_forget_living_holders(void **state)
 {
-	char dir[] = "/tmp/fairlead-copy-XXXXXX";
 	cleanup(buf_fini) struct buf old = BUF_INIT;
 	char then[CLOCK_RFC3339_SIZE];
 
 	(void)state;
-	assert_non_null(mkdtemp(dir));
-	cleanup_free char *path = xasprintf("%s/journal", dir);
-	begin_with(WITH_JOURNAL, path);
+	place_make();
+	place_open();
+	begin_with(WITH_JOURNAL, place.file);
 	create("web");
 	wait_for("assigned default/web 10.0.0.0 by a; ");
 	stop(0);
@@ -494,11 +521,10 @@ static void test_days_do_not_forget_living_holders(void **state)
 	put_map(0, buf_str(&old));
 	start(1);
 	wait_for("assigned default/web 10.0.0.0 by a; kept default/web 10.0.0.0 by b; ");
-	assert_string_equal(copied(path), "assigned default/web 10.0.0.0 by a; ");
+	assert_string_equal(copied(place.file), "assigned default/web 10.0.0.0 by a; ");
 	stop(1);
 	end();
-	unlink(path);
-	rmdir(dir);
+	place_remove();
 }
 
 static size_t n_of(const char *what)
@@ -605,53 +631,42 @@ static void test_a_record_by_hand_is_no_holder(void **state)
 /* At once; the file may be renamed away. */
 static void test_a_copy_goes_to_a_file(void **state)
 {
-	char dir[] = "/tmp/fairlead-copy-XXXXXX";
-
 	(void)state;
-	assert_non_null(mkdtemp(dir));
-	cleanup_free char *path = xasprintf("%s/journal", dir);
-	cleanup_free char *away = xasprintf("%s/journal.1", dir);
-	begin_with(WITH_JOURNAL, path);
+	place_make();
+	place_open();
+	begin_with(WITH_JOURNAL, place.file);
 	create("web");
 	wait_until_served("web");
 	run_for(1000);
-	assert_string_equal(copied(path), "assigned default/web 10.0.0.0 by a; ");
-	assert_int_equal(rename(path, away), 0);
+	assert_string_equal(copied(place.file), "assigned default/web 10.0.0.0 by a; ");
+	assert_int_equal(rename(place.file, place.away), 0);
 	delete ("web");
 	run_for(1000);
-	assert_string_equal(copied(path), "deleted default/web -10.0.0.0 by a; ");
-	assert_string_equal(copied(away), "assigned default/web 10.0.0.0 by a; ");
+	assert_string_equal(copied(place.file), "deleted default/web -10.0.0.0 by a; ");
+	assert_string_equal(copied(place.away), "assigned default/web 10.0.0.0 by a; ");
 	stop(0);
 	end();
-	unlink(path);
-	unlink(away);
-	rmdir(dir);
+	place_remove();
 }
 
 /* While it cannot be written, Services get their addresses, and the entries wait. */
 static void test_a_copy_waits_for_its_file(void **state)
 {
-	char dir[] = "/tmp/fairlead-copy-XXXXXX";
-
 	(void)state;
-	assert_non_null(mkdtemp(dir));
-	cleanup_free char *path = xasprintf("%s/later/journal", dir);
-	cleanup_free char *later = xasprintf("%s/later", dir);
-	begin_with(WITH_JOURNAL, path);
+	place_make();
+	begin_with(WITH_JOURNAL, place.file);
 	create("web");
 	wait_until_served("web");
 	run_for(20000);
-	assert_string_equal(copied(path), "");
-	assert_int_equal(mkdir(later, 0700), 0);
+	assert_string_equal(copied(place.file), "");
+	place_open();
 	create("db");
 	run_for(10000);
-	assert_string_equal(copied(path), "assigned default/web 10.0.0.0 by a; "
-	                                  "assigned default/db 10.0.0.1 by a; ");
+	assert_string_equal(copied(place.file), "assigned default/web 10.0.0.0 by a; "
+	                                        "assigned default/db 10.0.0.1 by a; ");
 	stop(0);
 	end();
-	unlink(path);
-	rmdir(later);
-	rmdir(dir);
+	place_remove();
 }
 
 static void create_and_delete(const char *name, int n)
@@ -668,16 +683,15 @@ static void create_and_delete(const char *name, int n)
 static void test_a_copy_waits_for_its_reader(void **state)
 {
 	cleanup(buf_fini) struct buf all = BUF_INIT, told = BUF_INIT;
-	char dir[] = "/tmp/fairlead-copy-XXXXXX";
 	ssize_t n;
 
 	(void)state;
-	assert_non_null(mkdtemp(dir));
-	cleanup_free char *path = xasprintf("%s/journal", dir);
-	assert_int_equal(mkfifo(path, 0600), 0);
-	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	place_make();
+	place_open();
+	assert_int_equal(mkfifo(place.file, 0600), 0);
+	int fd = open(place.file, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	assert_true(fcntl(fd, F_SETPIPE_SZ, 4096) >= 4096);
-	begin_with(WITH_JOURNAL, path);
+	begin_with(WITH_JOURNAL, place.file);
 	create_and_delete("web", 100);
 	assert_true(scene.ctls[0].scribe->copy.waiting.size > 0);
 	for (int i = 0; i < 100; i++) {
@@ -690,34 +704,27 @@ static void test_a_copy_waits_for_its_reader(void **state)
 	stop(0);
 	end();
 	close(fd);
-	unlink(path);
-	rmdir(dir);
+	place_remove();
 }
 
 /* What is too much is counted, and the copy says so. */
 static void test_a_copy_has_a_bound(void **state)
 {
-	char dir[] = "/tmp/fairlead-copy-XXXXXX";
-
 	(void)state;
-	assert_non_null(mkdtemp(dir));
-	cleanup_free char *path = xasprintf("%s/later/journal", dir);
-	cleanup_free char *later = xasprintf("%s/later", dir);
-	begin_with(WITH_JOURNAL, path);
+	place_make();
+	begin_with(WITH_JOURNAL, place.file);
 	create_and_delete("web", 100);
 	size_t each = scene.ctls[0].scribe->copy.waiting.size / 200;
 	create_and_delete("web", (int)(SCRIBE_QUEUE_BYTES_MAX / each / 2) + 50);
 	assert_in_range(scene.ctls[0].scribe->copy.waiting.size, SCRIBE_QUEUE_BYTES_MAX,
 	                SCRIBE_QUEUE_BYTES_MAX + JOURNAL_LINE_MAX);
-	assert_int_equal(mkdir(later, 0700), 0);
+	place_open();
 	run_for(10000);
-	assert_non_null(strstr(copied(path), "lost - "));
+	assert_non_null(strstr(copied(place.file), "lost - "));
 	assert_int_equal(scene.ctls[0].scribe->copy.waiting.size, 0);
 	stop(0);
 	end();
-	unlink(path);
-	rmdir(later);
-	rmdir(dir);
+	place_remove();
 }
 
 int main(void)
