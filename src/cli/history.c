@@ -105,11 +105,18 @@ static bool is_of(const struct journal_entry *e, const char *service)
 	return e->service && n == strlen(service) && !strncmp(e->service, service, n);
 }
 
+static bool same_namespace(const char *a, const char *b)
+{
+	size_t n = strcspn(a, "/");
+
+	return n == strcspn(b, "/") && !strncmp(a, b, n);
+}
+
 static bool is_about(const struct history_question *q, const struct journal_entry *e)
 {
-	/* What was lost may have been about anything. */
+	/* What was lost may have been about anything, or anything of a namespace. */
 	if (e->event == JOURNAL_LOST)
-		return true;
+		return !q->service || !e->service || same_namespace(q->service, e->service);
 	if (q->service && !is_of(e, q->service))
 		return false;
 	return addr_is_none(&q->address) || addrs_contain(e->addrs, e->n, &q->address) ||
