@@ -317,6 +317,8 @@ size_t config_node_peers(const struct configuration *c, const struct labels *lab
 void config_node_peers_free(struct config_node_peer *peers, size_t n);
 /* Does the peer select a node with these labels? */
 bool config_peer_selects(const struct config_peer *p, const struct labels *labels);
+/* As its ranges are written, with what it excludes.  O(ranges). */
+bool config_pool_contains(const struct config_pool *pool, const struct addr *a);
 /*
  * The pool by which @a is announced, or NULL: where it is retained, that one's settings count.
  * O(log n).

@@ -34,6 +34,7 @@ libfairlead_a_SOURCES += \
 	src/cli/gather_private.h \
 	src/cli/history.c \
 	src/cli/history.h \
+	src/cli/history_pools.c \
 	src/cli/http.c \
 	src/cli/http.h \
 	src/cli/model.c \

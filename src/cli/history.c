@@ -49,13 +49,11 @@ static void learn_before(const struct journal_holders *holders, struct journal_e
 
 static void learn_all(struct history *h)
 {
-	struct journal_holders *holders = journal_holders_new();
-
+	h->holders = journal_holders_new();
 	for (size_t i = 0; i < h->n; i++) {
-		learn_before(holders, &h->entries[i]);
-		journal_holders_put(holders, &h->entries[i]);
+		learn_before(h->holders, &h->entries[i]);
+		journal_holders_put(h->holders, &h->entries[i]);
 	}
-	journal_holders_free(holders);
 }
 
 void history_read(struct history *h, const struct state *s, const char *namespace)
@@ -83,16 +81,8 @@ void history_fini(struct history *h)
 	for (size_t i = 0; i < h->n; i++)
 		journal_entry_fini(&h->entries[i]);
 	free(h->entries);
+	journal_holders_free(h->holders);
 	*h = (struct history){ .n = 0 };
-}
-
-struct journal_holders *history_holders(const struct history *h)
-{
-	struct journal_holders *holders = journal_holders_new();
-
-	for (size_t i = 0; i < h->n; i++)
-		journal_holders_put(holders, &h->entries[i]);
-	return holders;
 }
 
 /* ---- what is asked for ---- */

@@ -4,6 +4,8 @@
 
 /* The journal as the cluster's ConfigMaps have it, read and printed. */
 
+#include <stdint.h>
+
 #include "fairlead/journal.h"
 
 struct out;
@@ -13,15 +15,14 @@ struct history {
 	/* in the order in which they were written, with what follows about before from others */
 	struct journal_entry *entries;
 	size_t n, cap;
-	size_t n_maps;       /* that there are */
-	size_t n_unreadable; /* lines */
+	size_t n_maps;                   /* that there are */
+	size_t n_unreadable;             /* lines */
+	struct journal_holders *holders; /* after the last entry; NULL: nothing was read */
 };
 
 /* Those of that namespace. */
 void history_read(struct history *h, const struct state *s, const char *namespace);
 void history_fini(struct history *h);
-/* Who has what by it. */
-struct journal_holders *history_holders(const struct history *h);
 
 struct history_question {
 	struct addr address; /* none: of any */
@@ -39,5 +40,23 @@ void history_print(const struct history *h, const struct history_question *q, st
  * are entries of @service, which is asked for.
  */
 const char *history_elsewhere(const struct history *h, const char *service);
+
+/* ---- history_pools.c ---- */
+
+struct config_pool;
+
+/*
+ * Since when the Service, of that "namespace/name", has had the address, as its load balancer's or
+ * as an external IP; 0: the journal does not say.
+ */
+int64_t history_held_since(const struct history *h, const char *service, const struct addr *a);
+
+/* Of the last 30 days, or as many as the journal goes back without a gap. */
+struct history_growth {
+	int64_t days;   /* 0: not even one */
+	int64_t gained; /* addresses of the pool that are held now, less those held then */
+};
+void history_growth_of(const struct history *h, const struct config_pool *p, uint8_t family,
+                       int64_t now_us, struct history_growth *ret);
 
 #endif

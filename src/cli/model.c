@@ -94,6 +94,7 @@ void cluster_free(struct model *m)
 	if (!m)
 		return;
 	model_books_free(m->books);
+	history_fini(&m->history);
 	HASH_ITER(hh, m->services, s, next) {
 		HASH_DEL(m->services, s);
 		service_free(s);
@@ -142,6 +143,13 @@ void cluster_set_configuration(struct model *m, struct configuration *c)
 	model_books_reset(m->books);
 	configuration_unref(m->config);
 	m->config = c;
+}
+
+void cluster_set_history(struct model *m, struct history *h)
+{
+	history_fini(&m->history);
+	m->history = *h;
+	*h = (struct history){ .n = 0 };
 }
 
 void cluster_put_configuration(struct model *m, const struct kube_config_map *map)

@@ -17,6 +17,7 @@
 
 struct configuration;
 struct gather_daemon;
+struct history;
 struct json_object;
 struct model;
 struct out;
@@ -45,6 +46,8 @@ void cluster_hide_pods(struct model *m);
 int cluster_put_pod(struct model *m, struct json_object *obj, struct err *e);
 /* All of them have been put. */
 void cluster_end_pods(struct model *m);
+/* The journal; the model takes over what @h has. */
+void cluster_set_history(struct model *m, struct history *h);
 /* What the controller in that Pod answered to /status, or why it did not. */
 void cluster_put_controller(struct model *m, const char *pod, struct json_object *status,
                             const char *error);

@@ -7,6 +7,7 @@
  * (model_derive.c, verdict.c) and what prints (model_print.c, model_bgp.c).
  */
 
+#include "cli/history.h"
 #include "cli/model.h"
 #include "cli/pods.h"
 #include "fairlead/configuration.h"
@@ -171,6 +172,7 @@ struct model {
 	const char *only_pool; /* that is printed; NULL: all */
 	bool lists_addresses;  /* of the pools that are printed */
 	struct model_books *books;
+	struct history history; /* empty: it was not asked for, or there is none */
 };
 
 /* ---- what follows ---- */

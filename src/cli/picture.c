@@ -7,11 +7,13 @@
 #include "cli/picture.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <json-c/json.h>
 
 #include "cli/gather.h"
+#include "cli/history.h"
 #include "cli/model.h"
 #include "cli/state.h"
 #include "fairlead/clock.h"
@@ -228,6 +230,23 @@ static void ask_controllers(const struct command_options *o, struct gather *g, s
 	free(daemons);
 }
 
+/* What follows from it is left out where it may not be read. */
+static void ask_journal(const struct command_options *o, struct gather *g, struct model *m)
+{
+	cleanup_free char *namespace = options_namespace(&o->kube);
+	cleanup(state_fini) struct state s = { 0 };
+	struct history h = { .n = 0 };
+	struct err e = ERR_INIT;
+
+	if (state_read_journal(&s, g, namespace, &e) < 0) {
+		buf_plain(e.msg);
+		fprintf(stderr, "warning: the journal is left out: %s\n", e.msg);
+		return;
+	}
+	history_read(&h, &s, namespace);
+	cluster_set_history(m, &h);
+}
+
 int picture_take(const struct command_options *o, struct gather *g, unsigned int what,
                  struct picture *p, struct err *e)
 {
@@ -243,6 +262,8 @@ int picture_take(const struct command_options *o, struct gather *g, unsigned int
 		r = ask_wanted(o, g, p, e);
 	if (r == 0 && (what & PICTURE_SPEAKERS))
 		ask_speakers(o, g, p);
+	if (r == 0 && (what & PICTURE_JOURNAL))
+		ask_journal(o, g, p->model);
 	return r;
 }
 

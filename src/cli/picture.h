@@ -37,6 +37,7 @@ enum picture_part {
 	PICTURE_ALL = 1 << 0, /* the configuration, the Services and who leads */
 	PICTURE_SPEAKERS = 1 << 1,
 	PICTURE_CONTROLLERS = 1 << 2,
+	PICTURE_JOURNAL = 1 << 3, /* as far as there is one that may be read */
 };
 
 int picture_take(const struct command_options *o, struct gather *g, unsigned int what,

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "cli/file.h"
+#include "cli/history.h"
 #include "cli/model.h"
 #include "cli/picture.h"
 #include "cli/state.h"
@@ -36,7 +37,9 @@ static int put_configuration(const struct command_options *o, const struct state
 
 int picture_read(const struct command_options *o, struct picture *p, struct err *e)
 {
+	cleanup_free char *namespace = options_namespace(&o->kube);
 	cleanup(state_fini) struct state s = { 0 };
+	struct history h = { .n = 0 };
 	size_t n_services, n_nodes;
 	int r = state_read_files(&s, &o->state, e);
 
@@ -51,6 +54,8 @@ int picture_read(const struct command_options *o, struct picture *p, struct err 
 		cluster_put_service(p->model, services[i]);
 	for (size_t i = 0; i < n_nodes; i++)
 		cluster_put_node(p->model, nodes[i]);
+	history_read(&h, &s, namespace);
+	cluster_set_history(p->model, &h);
 	p->n_unreadable += s.n_unreadable;
 	free(nodes);
 	free(services);

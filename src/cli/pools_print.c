@@ -15,6 +15,7 @@
 #include "cli/model_pools.h"
 #include "cli/model_private.h"
 #include "cli/verdict.h"
+#include "fairlead/clock.h"
 #include "fairlead/mem.h"
 #include "fairlead/out.h"
 
@@ -44,6 +45,7 @@ static const struct out_table pools_table = {
 	             { "kept", "RETAINED", .if_any = true },
 	             { "out", "EXCLUDED", .if_any = true },
 	             { "block", "LARGEST FREE", .wide = true },
+	             { "full", "FULL IN", .wide = true, .if_any = true },
 	             { "whose", "FOR", .if_any = true },
 	             { "top", "NAMESPACES", .wide = true, .if_any = true },
 	             { "ranges", "RANGES" } },
@@ -163,6 +165,30 @@ static void put_pool_cells(const struct model *m, const struct config_pool *p, u
 		out_cell(o, "top", "%s", top);
 }
 
+#define FULL_DAYS_MAX 3650
+
+/* Whether the family fills; nothing where no journal reaches back a day. */
+static void put_trend(const struct model *m, const struct config_pool *p, uint8_t family,
+                      uint64_t free, struct out *o)
+{
+	struct history_growth g;
+
+	history_growth_of(&m->history, p, family, clock_wall_us(), &g);
+	if (g.days == 0)
+		return;
+	double full_days = g.gained > 0 ? (double)free * (double)g.days / (double)g.gained : -1;
+	out_object(o, "trend");
+	out_int(o, "days", g.days);
+	out_int(o, "gained", g.gained);
+	if (full_days >= 0 && full_days <= FULL_DAYS_MAX) {
+		out_int(o, "full_in_days", (int64_t)full_days);
+		out_cell(o, "full", "%.0f days", full_days);
+	} else {
+		out_str(o, "full_in_days", NULL);
+	}
+	out_close(o);
+}
+
 static void put_family(const struct model *m, const struct config_pool *p, size_t f, bool tell,
                        const char *top, struct out *o)
 {
@@ -201,6 +227,7 @@ static void put_family(const struct model *m, const struct config_pool *p, size_
 	put_number_if_any(o, "out", s.excluded);
 	if (s.n_largest)
 		out_cell(o, "block", "%s", text);
+	put_trend(m, p, family, s.free, o);
 	out_close(o);
 }
 
@@ -310,6 +337,7 @@ static const struct out_table addresses_table = {
 	             { "state", "STATE" },
 	             { "holders", "SERVICE" },
 	             { "kind", "KIND", .wide = true, .if_any = true },
+	             { "since", "SINCE", .if_any = true },
 	             { "note", "NOTE" } },
 };
 
@@ -393,6 +421,20 @@ static const char *kind_of(const struct model *m, const struct model_service *s,
 	return "";
 }
 
+/* Of those who have it, who has had it longest. */
+static void put_since(const struct model *m, const struct model_holding *h, struct out *o)
+{
+	char time[CLOCK_RFC3339_SIZE];
+	int64_t since_us = INT64_MAX;
+
+	for (size_t i = 0; h && i < h->n; i++) {
+		int64_t its_us = history_held_since(&m->history, h->services[i]->key, &h->addr);
+		if (its_us && its_us < since_us)
+			since_us = its_us;
+	}
+	out_str(o, "since", since_us < INT64_MAX ? clock_rfc3339(since_us, time) : NULL);
+}
+
 static void put_holders(const struct model *m, const struct addr *a, struct out *o)
 {
 	const struct model_holding *h = model_holders(m, a);
@@ -404,6 +446,7 @@ static void put_holders(const struct model *m, const struct addr *a, struct out 
 		buf_printf(&names, "%s%s", i ? "," : "", h->services[i]->key);
 	}
 	out_close(o);
+	put_since(m, h, o);
 	if (!names.size)
 		return;
 	out_cell(o, "holders", "%s", buf_str(&names));

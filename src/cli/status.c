@@ -141,9 +141,12 @@ int status_both(const struct command_options *o, struct gather *g, const struct 
 
 static int run_pools(const struct command_options *o, struct err *e)
 {
-	static const struct look look = { .what = PICTURE_ALL,
-		                          .parts = VERDICT_CONTROLLER | VERDICT_POOLS,
-		                          .print = cluster_pools_print };
+	/* The table without -o wide shows nothing of the journal, which is long. */
+	bool with_journal = o->addresses || o->format == OUT_WIDE || o->format == OUT_JSON ||
+	                    o->format == OUT_YAML;
+	const struct look look = { .what = PICTURE_ALL | (with_journal ? PICTURE_JOURNAL : 0),
+		                   .parts = VERDICT_CONTROLLER | VERDICT_POOLS,
+		                   .print = cluster_pools_print };
 
 	if (o->config && !o->state.n) {
 		err_set(e, -EINVAL, ERR_CONFIG,

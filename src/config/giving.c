@@ -270,7 +270,7 @@ const struct schema_type allocation_type = {
 
 /* ---- the rules of reservations ---- */
 
-static bool is_of(const struct config_pool *pool, const struct addr *a)
+bool config_pool_contains(const struct config_pool *pool, const struct addr *a)
 {
 	for (size_t i = 0; i < pool->n_ranges; i++)
 		if (addr_range_contains(&pool->ranges[i], a))
@@ -343,7 +343,7 @@ static void check_reservation(struct schema_ctx *x, struct draft *d, const struc
 {
 	size_t f = r->address.family == 6;
 
-	if (!is_of(pool, &r->address)) {
+	if (!config_pool_contains(pool, &r->address)) {
 		schema_error(x, r->line,
 		             "%s is not among the pool's addresses; reserve one of these",
 		             addr_str(&r->address));
