@@ -16,6 +16,8 @@ libfairlead_a_SOURCES += \
 	src/proxy/flows.h \
 	src/proxy/foreign.c \
 	src/proxy/foreign.h \
+	src/proxy/fronts.c \
+	src/proxy/fronts.h \
 	src/proxy/liberal.c \
 	src/proxy/liberal.h \
 	src/proxy/localnet.c \
@@ -216,7 +218,8 @@ tests_unit_test_proxy_conntrack_LDADD = $(UNIT_LDADD)
 check_PROGRAMS += tests/unit/test_proxy_udp
 TESTS += tests/unit/test_proxy_udp
 tests_unit_test_proxy_udp_SOURCES = tests/unit/test_proxy_udp.c tests/unit/unit.h tests/unit/virtual_loop.c tests/unit/virtual_loop.h
-tests_unit_test_proxy_udp_LDFLAGS = $(AM_LDFLAGS) $(VIRTUAL_LOOP) -Wl,--wrap=conntrack_run_start,--wrap=conntrack_run_step,--wrap=conntrack_run_free
+tests_unit_test_proxy_udp_LDFLAGS = $(AM_LDFLAGS) $(VIRTUAL_LOOP) -Wl,--wrap=conntrack_run_start,--wrap=conntrack_run_step,--wrap=conntrack_run_free \
+	-Wl,--wrap=conntrack_job_allow_port
 tests_unit_test_proxy_udp_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += tests/unit/test_proxy_nft_order

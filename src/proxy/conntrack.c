@@ -10,17 +10,11 @@
 #include "fairlead/hash.h"
 #include "proxy/traffic.h"
 
-/* Bytes only, so that equal keys are equal memory. */
-struct endpoint_key {
-	struct addr addr; /* none: any address of the node, a node port */
-	uint8_t port[2];
-};
-
 /* Where clients send to, and who may answer. */
 struct front {
 	UT_hash_handle hh;
-	struct endpoint_key key;
-	struct endpoint_key *back;
+	struct front_key key;
+	struct front_key *back;
 	size_t n_back, cap_back;
 	bool sorted;
 };
@@ -66,34 +60,23 @@ void conntrack_job_free(struct conntrack_job *j)
 	free(j);
 }
 
-static struct endpoint_key make_key(const struct addr *a, uint16_t port)
-{
-	struct endpoint_key k = { .port = { (uint8_t)(port >> 8), (uint8_t)port } };
-
-	if (a)
-		k.addr = *a;
-	return k;
-}
-
 static int by_key(const void *a, const void *b)
 {
-	return memcmp(a, b, sizeof(struct endpoint_key));
+	return memcmp(a, b, sizeof(struct front_key));
 }
 
-static struct front *find_front(const struct conntrack_job *j, const struct addr *a, uint16_t port)
-{
-	struct endpoint_key k = make_key(a, port);
-	struct front *f;
-
-	HASH_FIND(hh, j->fronts, &k, sizeof(k), f);
-	return f;
-}
-
-static void touch_key(struct conntrack_job *j, const struct endpoint_key *k)
+static struct front *find_front(const struct conntrack_job *j, const struct front_key *k)
 {
 	struct front *f;
 
 	HASH_FIND(hh, j->fronts, k, sizeof(*k), f);
+	return f;
+}
+
+void conntrack_job_touch_front(struct conntrack_job *j, const struct front_key *k)
+{
+	struct front *f = find_front(j, k);
+
 	if (f)
 		return;
 	f = xcalloc(1, sizeof(*f));
@@ -101,68 +84,33 @@ static void touch_key(struct conntrack_job *j, const struct endpoint_key *k)
 	HASH_ADD(hh, j->fronts, key, sizeof(f->key), f);
 }
 
-void conntrack_job_touch_front(struct conntrack_job *j, const struct addr *a, uint16_t port)
-{
-	struct endpoint_key k = make_key(a, port);
-
-	touch_key(j, &k);
-}
-
 void conntrack_job_touch_all(struct conntrack_job *j, const struct conntrack_job *from)
 {
 	for (const struct front *f = from->fronts; f; f = f->hh.next)
-		touch_key(j, &f->key);
+		conntrack_job_touch_front(j, &f->key);
 }
 
-/* Calls @fn for each address by which clients reach the port. */
-static void each_front(struct conntrack_job *j, const struct proxy_half *s,
-                       const struct proxy_port *p,
-                       void (*fn)(struct conntrack_job *j, const struct addr *a, uint16_t port,
-                                  const struct proxy_port *p))
-{
-	const struct proxy_outside *o = proxy_outside(s);
-
-	if (!addr_is_none(&s->cluster_ip))
-		fn(j, &s->cluster_ip, p->port, p);
-	for (size_t v = 0; v < o->n_vips; v++)
-		fn(j, &o->vips[v], p->port, p);
-	for (size_t v = 0; v < o->n_external_ips; v++)
-		fn(j, &o->external_ips[v], p->port, p);
-	if (p->node_port)
-		fn(j, NULL, p->node_port, p);
-}
-
-static void touch(struct conntrack_job *j, const struct addr *a, uint16_t port,
-                  const struct proxy_port *p)
+static void touch(const struct front_key *k, const struct proxy_port *p, void *arg)
 {
 	(void)p;
-	conntrack_job_touch_front(j, a, port);
+	conntrack_job_touch_front(arg, k);
 }
 
 void conntrack_job_touch(struct conntrack_job *j, const struct proxy_half *s)
 {
-	for (size_t i = 0; i < s->n_ports; i++)
-		if (s->ports[i].proto == IPPROTO_UDP)
-			each_front(j, s, &s->ports[i], touch);
-}
-
-void conntrack_job_touch_node_ports(struct conntrack_job *j, const struct proxy_half *s)
-{
-	for (size_t i = 0; i < s->n_ports; i++)
-		if (s->ports[i].proto == IPPROTO_UDP && s->ports[i].node_port)
-			conntrack_job_touch_front(j, NULL, s->ports[i].node_port);
+	front_each_of(s, touch, j);
 }
 
 static void add_back(struct front *f, const struct proxy_endpoint *e, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		f->back[f->n_back++] = make_key(&e[i].addr, e[i].port);
+		f->back[f->n_back++] = front_key(&e[i].addr, e[i].port);
 }
 
-static void allow(struct conntrack_job *j, const struct addr *a, uint16_t port,
-                  const struct proxy_port *p)
+void conntrack_job_allow_port(struct conntrack_job *j, const struct front_key *k,
+                              const struct proxy_port *p)
 {
-	struct front *f = find_front(j, a, port);
+	struct front *f = find_front(j, k);
 	size_t n = p->n_cluster + p->n_local + p->n_kept;
 
 	if (!f || n == 0)
@@ -174,11 +122,21 @@ static void allow(struct conntrack_job *j, const struct addr *a, uint16_t port,
 	f->sorted = false;
 }
 
+static void allow(const struct front_key *k, const struct proxy_port *p, void *arg)
+{
+	conntrack_job_allow_port(arg, k, p);
+}
+
 void conntrack_job_allow(struct conntrack_job *j, const struct proxy_half *s)
 {
-	for (size_t i = 0; i < s->n_ports; i++)
-		if (s->ports[i].proto == IPPROTO_UDP)
-			each_front(j, s, &s->ports[i], allow);
+	front_each_of(s, allow, j);
+}
+
+void conntrack_job_each_front(const struct conntrack_job *j,
+                              void (*fn)(const struct front_key *k, void *arg), void *arg)
+{
+	for (const struct front *f = j->fronts; f; f = f->hh.next)
+		fn(&f->key, arg);
 }
 
 void conntrack_job_set_node(struct conntrack_job *j, const struct proxy_node *n, bool localhost)
@@ -264,14 +222,15 @@ static enum conntrack_fate deserted(const struct addr *to, uint16_t to_port,
 enum conntrack_fate conntrack_judge(struct conntrack_job *j, const struct addr *to,
                                     uint16_t to_port, const struct addr *from, uint16_t from_port)
 {
-	struct front *f = find_front(j, to, to_port);
+	const struct front_key at = front_key(to, to_port), of_node = front_key(NULL, to_port);
+	struct front *f = find_front(j, &at);
 
 	/*
 	 * A flow through this node to another machine may use the number of a node port, and is
 	 * none of our business.
 	 */
 	if (!f && is_local(j, to)) {
-		f = find_front(j, NULL, to_port);
+		f = find_front(j, &of_node);
 		if (f && !has_node_ports(j, to))
 			return deserted(to, to_port, from, from_port, CONNTRACK_OTHER);
 	}
@@ -282,7 +241,7 @@ enum conntrack_fate conntrack_judge(struct conntrack_job *j, const struct addr *
 	if (!f->sorted)
 		qsort(f->back, f->n_back, sizeof(*f->back), by_key);
 	f->sorted = true;
-	struct endpoint_key answer = make_key(from, from_port);
+	struct front_key answer = front_key(from, from_port);
 	return bsearch(&answer, f->back, f->n_back, sizeof(*f->back), by_key) ? CONNTRACK_RIGHT
 	                                                                      : CONNTRACK_STALE;
 }

@@ -24,6 +24,7 @@
 #include "fairlead/addr.h"
 #include "fairlead/err.h"
 #include "fairlead/proxy.h"
+#include "proxy/fronts.h"
 
 struct event_base;
 struct conntrack_job;
@@ -40,10 +41,8 @@ struct conntrack_job *conntrack_job_new(uint8_t family);
 void conntrack_job_free(struct conntrack_job *j);
 /* Adds the addresses of the Service's UDP ports, with nobody who may answer. */
 void conntrack_job_touch(struct conntrack_job *j, const struct proxy_half *s);
-/* Of them the node ports alone. */
-void conntrack_job_touch_node_ports(struct conntrack_job *j, const struct proxy_half *s);
-/* The same for one address, or with NULL a node port. */
-void conntrack_job_touch_front(struct conntrack_job *j, const struct addr *a, uint16_t port);
+/* The same for one of them. */
+void conntrack_job_touch_front(struct conntrack_job *j, const struct front_key *k);
 /* Adds the fronts of @from, without their endpoints. */
 void conntrack_job_touch_all(struct conntrack_job *j, const struct conntrack_job *from);
 /*
@@ -51,6 +50,11 @@ void conntrack_job_touch_all(struct conntrack_job *j, const struct conntrack_job
  * job runs.
  */
 void conntrack_job_allow(struct conntrack_job *j, const struct proxy_half *s);
+/* The same for one port at one of its fronts. */
+void conntrack_job_allow_port(struct conntrack_job *j, const struct front_key *k,
+                              const struct proxy_port *p);
+void conntrack_job_each_front(const struct conntrack_job *j,
+                              void (*fn)(const struct front_key *k, void *arg), void *arg);
 /*
  * Which of the node's addresses have node ports, as far as @n and @localhost (proxy_options) say:
  * at the others nobody may answer.  Without it, all of them have.

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What changed is kept only as fronts; which endpoints may answer is collected at the start of a
- * run, from all Services, since an address or a node port may have gone from one Service to
- * another.  A Service that changes during a run is added to it: its new endpoints may answer, too.
+ * What changed is kept only as fronts; which endpoints may answer there is collected at the start
+ * of a run, from whichever Services have these fronts then, since an address or a node port may
+ * have gone from one to another.  A Service that changes during a run is added to it: its new
+ * endpoints may answer, too.
  */
 #include "config.h"
 
@@ -14,6 +15,7 @@
 #include <event2/event.h>
 
 #include "proxy/conntrack.h"
+#include "proxy/fronts.h"
 #include "proxy/pace.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
@@ -21,6 +23,7 @@
 struct udp {
 	struct event_base *base;
 	uint8_t family;
+	const struct fronts *fronts;
 	const struct udp_ops *ops;
 	void *arg;
 	struct conntrack_job *waiting, *running;
@@ -34,9 +37,16 @@ struct udp {
 	struct udp_stats stats;
 };
 
-static void allow(const struct proxy_half *s, void *arg)
+static void allow(const struct front_key *k, const struct proxy_port *p, void *arg)
 {
-	conntrack_job_allow(arg, s);
+	conntrack_job_allow_port(arg, k, p);
+}
+
+static void allow_all(const struct front_key *k, void *arg)
+{
+	const struct udp *u = arg;
+
+	fronts_each_port(u->fronts, k, allow, u->running);
 }
 
 static void fail(struct udp *u, const struct err *e)
@@ -78,12 +88,14 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	udp_run(arg);
 }
 
-struct udp *udp_new(struct event_base *base, uint8_t family, const struct udp_ops *ops, void *arg)
+struct udp *udp_new(struct event_base *base, uint8_t family, const struct fronts *fronts,
+                    const struct udp_ops *ops, void *arg)
 {
 	struct udp *u = xcalloc(1, sizeof(*u));
 
 	u->base = base;
 	u->family = family;
+	u->fronts = fronts;
 	u->ops = ops;
 	u->arg = arg;
 	u->waiting = conntrack_job_new(family);
@@ -119,12 +131,14 @@ void udp_changed(struct udp *u, const struct proxy_half *before, const struct pr
 
 void udp_touch(struct udp *u, const struct addr *a, uint16_t port)
 {
-	conntrack_job_touch_front(u->waiting, a, port);
+	const struct front_key k = front_key(a, port);
+
+	conntrack_job_touch_front(u->waiting, &k);
 }
 
-static void touch_node_ports(const struct proxy_half *s, void *arg)
+static void touch(const struct front_key *k, void *arg)
 {
-	conntrack_job_touch_node_ports(arg, s);
+	conntrack_job_touch_front(arg, k);
 }
 
 void udp_set_node(struct udp *u, const struct proxy_node *n, bool localhost)
@@ -134,7 +148,7 @@ void udp_set_node(struct udp *u, const struct proxy_node *n, bool localhost)
 	u->node = *n;
 	u->localhost = localhost;
 	u->knows_node = true;
-	u->ops->each_state(touch_node_ports, u->waiting, u->arg);
+	fronts_each_node_port(u->fronts, touch, u->waiting);
 }
 
 void udp_run(struct udp *u)
@@ -148,7 +162,7 @@ void udp_run(struct udp *u)
 	conntrack_job_refuse(u->running, u->refusal);
 	if (u->knows_node)
 		conntrack_job_set_node(u->running, &u->node, u->localhost);
-	u->ops->each_state(allow, u->running, u->arg);
+	conntrack_job_each_front(u->running, allow_all, u);
 	if (conntrack_run_start(u->base, u->running, on_done, u, &u->run, &e) < 0) {
 		fail(u, &e);
 		conntrack_job_free(TAKE(u->running));

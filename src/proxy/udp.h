@@ -26,15 +26,10 @@
 #define UDP_INTERRUPTIONS_MAX 3
 
 struct event_base;
+struct fronts;
 struct udp;
 
-typedef void udp_state_fn(const struct proxy_half *s, void *arg);
-
 struct udp_ops {
-	/*
-	 * Calls @fn with each Service that is wanted or in the kernel: their endpoints may answer.
-	 */
-	void (*each_state)(udp_state_fn *fn, void *fn_arg, void *arg);
 	void (*failed)(const struct err *e, void *arg);
 	/* A run has ended, and no other follows at once. */
 	void (*idle)(void *arg);
@@ -44,7 +39,9 @@ struct udp_stats {
 	uint64_t n_deleted, failures;
 };
 
-struct udp *udp_new(struct event_base *base, uint8_t family, const struct udp_ops *ops, void *arg);
+/* @fronts: of each Service that is wanted or in the kernel: their endpoints may answer. */
+struct udp *udp_new(struct event_base *base, uint8_t family, const struct fronts *fronts,
+                    const struct udp_ops *ops, void *arg);
 void udp_free(struct udp *u);
 /* Flows that nobody may answer any more are refused, as conntrack_job_refuse() says. */
 void udp_refuse(struct udp *u, uint32_t mark);

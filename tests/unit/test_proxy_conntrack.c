@@ -21,6 +21,13 @@ static struct addr addr(const char *s)
 	return a;
 }
 
+static void touch(struct conntrack_job *j, const struct addr *a, uint16_t port)
+{
+	const struct front_key k = front_key(a, port);
+
+	conntrack_job_touch_front(j, &k);
+}
+
 static void stale_flows_are_told_from_others(void **state)
 {
 	(void)state;
@@ -153,7 +160,7 @@ static void flows_to_node_ports_elsewhere_are_stale(void **state)
 		struct conntrack_job *j = conntrack_job_new(4);
 		struct proxy_node node = { .n_node_port_cidrs = 1 };
 		struct addr to = addr(cases[i].to), from = addr(cases[i].from);
-		conntrack_job_touch_node_ports(j, &s);
+		touch(j, NULL, 30053);
 		conntrack_job_allow(j, &s);
 		for (size_t k = 0; k < ARRAY_LEN(locals); k++)
 			conntrack_job_add_local(j, &locals[k]);
@@ -203,8 +210,8 @@ static void flows_that_nobody_may_answer_are_deserted(void **state)
 
 	(void)state;
 	conntrack_job_touch(j, &s);
-	conntrack_job_touch_front(j, &former, 53);
-	conntrack_job_touch_front(j, NULL, 30077);
+	touch(j, &former, 53);
+	touch(j, NULL, 30077);
 	conntrack_job_allow(j, &s);
 	conntrack_job_add_local(j, &node);
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -276,7 +283,7 @@ static void a_loop_that_stood_still_is_no_timeout(void **state)
 	struct conntrack_run *run;
 	struct err e = ERR_INIT;
 	int end = 1;
-	conntrack_job_touch_front(j, &vip, 53);
+	touch(j, &vip, 53);
 	/* Whoever may not ask the kernel cannot test it. */
 	if (conntrack_run_start(base, j, note_end, &end, &run, &e) == 0) {
 		usleep((CONNTRACK_TIMEOUT_MS + 100) * 1000);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * When old UDP flows are looked for, with a kernel that is made up: the linker leads the runs of
- * src/proxy/conntrack_run.c here, and the loop is in virtual time.
+ * src/proxy/conntrack_run.c here, and the loop is in virtual time.  It also counts the ports whose
+ * endpoints are asked for.
  */
 #include "config.h"
 
@@ -14,6 +15,7 @@
 
 #include "fairlead/mem.h"
 #include "proxy/conntrack.h"
+#include "proxy/fronts.h"
 #include "proxy/udp.h"
 #include "virtual_loop.h"
 
@@ -66,6 +68,19 @@ void __wrap_conntrack_run_free(struct conntrack_run *r)
 	free(r);
 }
 
+static size_t n_asked;
+
+void __real_conntrack_job_allow_port(struct conntrack_job *j, const struct front_key *k,
+                                     const struct proxy_port *p);
+void __wrap_conntrack_job_allow_port(struct conntrack_job *j, const struct front_key *k,
+                                     const struct proxy_port *p);
+void __wrap_conntrack_job_allow_port(struct conntrack_job *j, const struct front_key *k,
+                                     const struct proxy_port *p)
+{
+	n_asked++;
+	__real_conntrack_job_allow_port(j, k, p);
+}
+
 static struct addr addr(const char *s)
 {
 	struct addr a;
@@ -103,8 +118,6 @@ struct service {
 	struct proxy_half s;
 };
 
-static struct service *wanted; /* the only one, as it is now */
-
 static void service_init(struct service *v, const char *vip, const char *endpoint)
 {
 	*v = (struct service){ .vip = addr(vip),
@@ -119,12 +132,6 @@ static void service_init(struct service *v, const char *vip, const char *endpoin
 	v->s = (struct proxy_half){
 		.key = "a/b", .family = 4, .outside = &v->outside, .ports = &v->port, .n_ports = 1
 	};
-}
-
-static void each_state(udp_state_fn *fn, void *fn_arg, void *arg)
-{
-	(void)arg;
-	fn(&wanted->s, fn_arg);
 }
 
 static size_t n_failed, n_idle;
@@ -142,8 +149,9 @@ static void idle(void *arg)
 	n_idle++;
 }
 
-static const struct udp_ops ops = { .each_state = each_state, .failed = failed, .idle = idle };
+static const struct udp_ops ops = { .failed = failed, .idle = idle };
 static struct event_base *base;
+static struct fronts *fronts;
 static struct udp *udp;
 static struct service old, new;
 
@@ -151,13 +159,14 @@ static int setup(void **state)
 {
 	(void)state;
 	memset(&kernel, 0, sizeof(kernel));
-	n_failed = n_idle = 0;
+	n_failed = n_idle = n_asked = 0;
 	virtual_loop_init(1);
 	base = event_base_new();
-	udp = udp_new(base, 4, &ops, NULL);
+	fronts = fronts_new();
+	udp = udp_new(base, 4, fronts, &ops, NULL);
 	service_init(&old, "192.0.2.9", "10.244.1.7");
 	service_init(&new, "192.0.2.9", "10.244.2.7");
-	wanted = &new;
+	fronts_swap(fronts, NULL, &new.s);
 	return 0;
 }
 
@@ -165,6 +174,7 @@ static int teardown(void **state)
 {
 	(void)state;
 	udp_free(udp);
+	fronts_free(fronts);
 	event_base_free(base);
 	return 0;
 }
@@ -194,7 +204,9 @@ static void node_ports_that_move_are_looked_for(void **state)
 	const struct addr at = addr("192.0.2.11"), endpoint = new.endpoint.addr;
 
 	(void)state;
+	fronts_swap(fronts, &new.s, NULL);
 	new.port.node_port = 30053;
+	fronts_swap(fronts, NULL, &new.s);
 	assert_int_equal(prefix_parse("192.0.2.11/32", false, &node.node_port_cidrs[0]), 0);
 	for (int moves = 1; moves <= 2; moves++) {
 		for (int again = 0; again < 2; again++) {
@@ -282,7 +294,7 @@ static void flows_of_a_new_endpoint_stay(void **state)
 	udp_run(udp);
 	assert_true(deletes("192.0.2.9", "10.244.3.7"));
 	udp_changed(udp, &new.s, &newer.s);
-	wanted = &newer;
+	fronts_swap(fronts, &new.s, &newer.s);
 	assert_false(deletes("192.0.2.9", "10.244.3.7"));
 	/* The one before goes with the run that follows at once. */
 	assert_false(deletes("192.0.2.9", "10.244.2.7"));
@@ -309,6 +321,65 @@ static void a_front_alone_is_looked_for(void **state)
 	assert_false(deletes("192.0.2.10", "10.244.1.7"));
 }
 
+/* Of however many Services there are, those that have what changed are asked, in all states. */
+static void others_are_not_asked(void **state)
+{
+	enum { OTHERS = 1000 };
+	struct service *others = xcalloc(OTHERS, sizeof(*others));
+	char vip[ADDR_STR_SIZE];
+
+	(void)state;
+	for (size_t i = 0; i < OTHERS; i++) {
+		snprintf(vip, sizeof(vip), "198.18.%zu.%zu", i / 256, i % 256);
+		service_init(&others[i], vip, "10.244.9.9");
+		others[i].port.node_port = (uint16_t)(30000 + i);
+		fronts_swap(fronts, NULL, &others[i].s);
+	}
+	fronts_swap(fronts, NULL, &old.s);
+	udp_changed(udp, &old.s, &new.s);
+	udp_run(udp);
+	assert_int_equal(n_asked, 2);
+	assert_false(deletes("192.0.2.9", "10.244.1.7"));
+	assert_false(deletes("192.0.2.9", "10.244.2.7"));
+	ends(0);
+	/* Who has gone is asked no more, and what several have stays until the last has gone. */
+	fronts_swap(fronts, NULL, &new.s);
+	fronts_swap(fronts, &new.s, NULL);
+	fronts_swap(fronts, &old.s, NULL);
+	udp_changed(udp, &old.s, &new.s);
+	n_asked = 0;
+	udp_run(udp);
+	assert_int_equal(n_asked, 1);
+	assert_true(deletes("192.0.2.9", "10.244.1.7"));
+	assert_false(deletes("192.0.2.9", "10.244.2.7"));
+	free(others);
+}
+
+/* Many that name one external IP are all asked, whoever came or went in between. */
+static void all_who_have_a_front_are_asked(void **state)
+{
+	enum { SHARERS = 20 };
+	static struct service sharers[SHARERS];
+	char endpoint[ADDR_STR_SIZE];
+
+	(void)state;
+	for (int i = 0; i < SHARERS; i++) {
+		int at = i * 7 % SHARERS; /* not in the order of memory */
+		snprintf(endpoint, sizeof(endpoint), "10.244.8.%d", at);
+		service_init(&sharers[at], "192.0.2.9", endpoint);
+		fronts_swap(fronts, NULL, &sharers[at].s);
+	}
+	for (int i = 0; i < SHARERS; i += 3)
+		fronts_swap(fronts, &sharers[i].s, NULL);
+	udp_changed(udp, &new.s, &new.s);
+	udp_run(udp);
+	for (int i = 0; i < SHARERS; i++) {
+		snprintf(endpoint, sizeof(endpoint), "10.244.8.%d", i);
+		assert_int_equal(deletes("192.0.2.9", endpoint), i % 3 == 0);
+	}
+	ends(0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -320,6 +391,8 @@ int main(void)
 		                                teardown),
 		cmocka_unit_test_setup_teardown(flows_of_a_new_endpoint_stay, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_front_alone_is_looked_for, setup, teardown),
+		cmocka_unit_test_setup_teardown(others_are_not_asked, setup, teardown),
+		cmocka_unit_test_setup_teardown(all_who_have_a_front_are_asked, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

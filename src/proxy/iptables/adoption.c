@@ -54,15 +54,14 @@ static size_t verify_service(struct model *m, struct service *s)
 {
 	struct verdict v = { .m = m, .same = true, .reachable = true };
 
-	spec_unref(s->have);
-	s->have = NULL;
+	model_set_have(m, s, NULL);
 	if (!s->want)
 		return 0;
 	render_service(&m->o, &s->want->s, verify_chain, &v);
 	m->rendered++;
 	render_dispatch(&m->o, &s->want->s, verify_line, &v);
 	if (v.reachable) {
-		s->have = spec_ref(s->want);
+		model_set_have(m, s, spec_ref(s->want));
 		model_join_buckets(m, s, s->want);
 	}
 	s->outdated = false;

@@ -117,8 +117,7 @@ static void commit_service(struct model *m, struct service *s, model_committed_f
 	model_settle_members(m, s, s->have, s->flying);
 	if (s->have || s->flying)
 		fn(s->have ? &s->have->s : NULL, s->flying ? &s->flying->s : NULL, arg);
-	spec_unref(s->have);
-	s->have = TAKE(s->flying);
+	model_set_have(m, s, TAKE(s->flying));
 	s->in_batch = false;
 	m->n_damaged -= s->damaged;
 	s->damaged = false;

@@ -24,6 +24,7 @@ struct model *model_new(const struct render_options *o, size_t max_batch, size_t
 	m->max_batch = m->limit = max_batch;
 	m->sweep_again_ms = INT64_MAX;
 	m->max_bytes = max_bytes;
+	m->fronts = fronts_new();
 	m->buckets = xcalloc(BUCKETS, sizeof(*m->buckets));
 	return m;
 }
@@ -43,6 +44,26 @@ void model_drop_records(struct model *m)
 		model_record_drop(m, r);
 }
 
+static const struct proxy_half *half_of(const struct spec *spec)
+{
+	return spec ? &spec->s : NULL;
+}
+
+/* Takes @spec. */
+static void set_want(struct model *m, struct service *s, struct spec *spec)
+{
+	fronts_swap(m->fronts, half_of(s->want), half_of(spec));
+	spec_unref(s->want);
+	s->want = spec;
+}
+
+void model_set_have(struct model *m, struct service *s, struct spec *spec)
+{
+	fronts_swap(m->fronts, half_of(s->have), half_of(spec));
+	spec_unref(s->have);
+	s->have = spec;
+}
+
 void model_service_free(struct model *m, struct service *s)
 {
 	if (s->queued)
@@ -53,9 +74,9 @@ void model_service_free(struct model *m, struct service *s)
 		if (m->unverified[i] == s)
 			m->unverified[i] = NULL;
 	HASH_DEL(m->services, s);
-	spec_unref(s->want);
+	set_want(m, s, NULL);
 	spec_unref(s->flying);
-	spec_unref(s->have);
+	model_set_have(m, s, NULL);
 	free(s->error);
 	free(s);
 }
@@ -67,6 +88,7 @@ void model_free(struct model *m)
 	struct service *s, *next;
 	HASH_ITER(hh, m->services, s, next)
 		model_service_free(m, s);
+	fronts_free(m->fronts);
 	model_drop_records(m);
 	model_drop_strays(m);
 	for (unsigned int i = 0; i < BUCKETS; i++)
@@ -211,8 +233,7 @@ void model_set_refused(struct model *m, struct service *s, bool refused)
 
 static void want(struct model *m, struct service *s, struct spec *spec)
 {
-	spec_unref(s->want);
-	s->want = spec;
+	set_want(m, s, spec);
 	m->moved = true;
 	model_set_refused(m, s, false);
 	s->failures = 0;
@@ -359,6 +380,11 @@ void model_each_state(const struct model *m, void (*fn)(const struct proxy_half 
 		if (s->have && s->have != s->want)
 			fn(&s->have->s, arg);
 	}
+}
+
+const struct fronts *model_fronts(const struct model *m)
+{
+	return m->fronts;
 }
 
 void model_each_refused(const struct model *m,

@@ -97,6 +97,8 @@ bool model_is_truncated(const struct model *m, const char *key);
 /* Each state of each Service that is wanted or in the kernel: one that is changing comes twice. */
 void model_each_state(const struct model *m, void (*fn)(const struct proxy_half *s, void *arg),
                       void *arg);
+/* The fronts of all these. */
+const struct fronts *model_fronts(const struct model *m);
 /* Each refused Service with the error. */
 void model_each_refused(const struct model *m,
                         void (*fn)(const char *key, const char *error, void *arg), void *arg);

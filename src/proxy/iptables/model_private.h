@@ -8,6 +8,7 @@
  */
 
 #include "fairlead/hash.h"
+#include "proxy/fronts.h"
 #include "proxy/iptables/model.h"
 #include "proxy/spec.h"
 
@@ -69,6 +70,7 @@ struct model {
 	bool adopted;
 	struct service *services;
 	struct service *queue;
+	struct fronts *fronts; /* of all that is wanted, or in the kernel */
 	struct record *records;
 	struct bucket *buckets;
 	bool any_dirty;
@@ -110,6 +112,8 @@ void model_record_drop(struct model *m, struct record *r);
 void model_drop_records(struct model *m);
 void model_drop_strays(struct model *m);
 void model_service_free(struct model *m, struct service *s);
+/* Takes @spec; NULL: the kernel has nothing of it. */
+void model_set_have(struct model *m, struct service *s, struct spec *spec);
 /* Its traffic suffers until it was written again. */
 void model_damage(struct model *m, struct service *s);
 void model_set_refused(struct model *m, struct service *s, bool refused);

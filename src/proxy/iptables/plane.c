@@ -98,13 +98,6 @@ void plane_kick(struct plane *p)
 		plane_arm(p->timer, p->next_ms - clock_ms());
 }
 
-static void each_state(udp_state_fn *fn, void *fn_arg, void *arg)
-{
-	const struct plane *p = arg;
-
-	model_each_state(p->model, fn, fn_arg);
-}
-
 static void on_udp_failed(const struct err *e, void *arg)
 {
 	struct plane *p = arg;
@@ -119,9 +112,7 @@ static void on_udp_idle(void *arg)
 	p->ops->applied(p->arg);
 }
 
-static const struct udp_ops udp_ops = { .each_state = each_state,
-	                                .failed = on_udp_failed,
-	                                .idle = on_udp_idle };
+static const struct udp_ops udp_ops = { .failed = on_udp_failed, .idle = on_udp_idle };
 
 static void on_foreign_change(void *arg)
 {
@@ -156,7 +147,7 @@ struct plane *plane_new(struct event_base *base, const struct variant *v,
 	p->ops = ops;
 	p->arg = arg;
 	p->model = model_new(o, v->max_batch, v->max_bytes);
-	p->udp = udp_new(base, p->family, &udp_ops, p);
+	p->udp = udp_new(base, p->family, model_fronts(p->model), &udp_ops, p);
 	p->watch = watch_new(base, v, p->family, &watch_ops, p);
 	p->audit_ms = audit_ms;
 	save_init(&p->saved);
@@ -177,8 +168,8 @@ void plane_free(struct plane *p)
 		return;
 	child_abandon(p->child);
 	event_free(p->timer);
-	model_free(p->model);
 	udp_free(p->udp);
+	model_free(p->model);
 	watch_free(p->watch);
 	save_fini(&p->saved);
 	buf_fini(&p->text);

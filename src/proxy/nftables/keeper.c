@@ -203,19 +203,6 @@ void keeper_kick(struct keeper *k)
 
 /* ---- its life ---- */
 
-static void each_state(udp_state_fn *fn, void *fn_arg, void *arg)
-{
-	const struct keeper *k = arg;
-	const struct keeper_service *s;
-
-	for (uint32_t at = 0; (s = table_next(&k->services, &at));) {
-		if (s->want)
-			fn(&s->want->s, fn_arg);
-		if (s->have && s->have != s->want)
-			fn(&s->have->s, fn_arg);
-	}
-}
-
 static void on_udp_failed(const struct err *e, void *arg)
 {
 	keeper_say_failed(arg, e, true);
@@ -228,9 +215,7 @@ static void on_udp_idle(void *arg)
 	k->ops->applied(k->arg);
 }
 
-static const struct udp_ops udp_ops = { .each_state = each_state,
-	                                .failed = on_udp_failed,
-	                                .idle = on_udp_idle };
+static const struct udp_ops udp_ops = { .failed = on_udp_failed, .idle = on_udp_idle };
 
 static bool knows_pods(const struct keeper *k)
 {
@@ -254,7 +239,8 @@ int keeper_new(struct event_base *base, const struct frame *frame, bool masquera
 	k->batch = KEEPER_BATCH;
 	k->timer = evtimer_new(base, on_timer, k);
 	k->store = store_new(frame->family, &keeper_store_ops, k);
-	k->udp = udp_new(base, frame->family, &udp_ops, k);
+	k->fronts = fronts_new();
+	k->udp = udp_new(base, frame->family, k->fronts, &udp_ops, k);
 	if (frame->ipvs)
 		udp_refuse(k->udp, conntrack_refusal(frame->mark));
 	int r = wire_new(&k->wire, e);
@@ -287,6 +273,7 @@ void keeper_free(struct keeper *k)
 	}
 	event_free(k->timer);
 	udp_free(k->udp);
+	fronts_free(k->fronts);
 	store_free(k->store);
 	wire_free(k->wire);
 	free(k);

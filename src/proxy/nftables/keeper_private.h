@@ -9,6 +9,7 @@
 
 #include "fairlead/hash.h"
 #include "fairlead/table.h"
+#include "proxy/fronts.h"
 #include "proxy/nftables/keeper.h"
 #include "proxy/nftables/plan.h"
 #include "proxy/nftables/store.h"
@@ -118,6 +119,7 @@ struct keeper {
 	/* In its place; NULL: it is told itself. */
 	void (*show_virtual)(const struct virtual_server *server, void *arg);
 	void *show_arg;
+	struct fronts *fronts; /* of what is wanted, and of what the kernel had */
 	struct udp *udp;
 	struct event *timer;
 

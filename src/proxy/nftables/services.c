@@ -113,6 +113,19 @@ static void set_pending(struct keeper_service *s, bool waiting, bool unplanned)
 	s->unplanned = unplanned;
 }
 
+static const struct proxy_half *half_of(const struct spec *spec)
+{
+	return spec ? &spec->s : NULL;
+}
+
+/* Takes @have. */
+static void set_have(struct keeper_service *s, struct spec *have)
+{
+	fronts_swap(s->k->fronts, half_of(s->have), half_of(have));
+	spec_unref(s->have);
+	s->have = have;
+}
+
 void keeper_want(struct keeper_service *s, struct spec *want)
 {
 	struct keeper *k = s->k;
@@ -127,6 +140,7 @@ void keeper_want(struct keeper_service *s, struct spec *want)
 		                  (s->planned && k->losers && want->s.created_us > s->created_us);
 		s->created_us = want->s.created_us;
 	}
+	fronts_swap(k->fronts, half_of(s->want), half_of(want));
 	spec_unref(s->want);
 	s->want = want;
 	s->large = !keeper_is_small(s);
@@ -259,9 +273,8 @@ void keeper_settle(struct keeper *k)
 		keeper_settle_virtuals(s);
 		struct spec *now = keeper_planned_spec(s);
 		if (s->have || now)
-			udp_changed(k->udp, s->have ? &s->have->s : NULL, now ? &now->s : NULL);
-		spec_unref(s->have);
-		s->have = spec_ref(now);
+			udp_changed(k->udp, half_of(s->have), half_of(now));
+		set_have(s, spec_ref(now));
 		if (!s->want && !s->unplanned)
 			keeper_service_free(s);
 	}
@@ -303,7 +316,7 @@ void keeper_service_free(struct keeper_service *s)
 	keeper_want(s, NULL);
 	store_drop_owner(k->store, &s->owner);
 	keeper_form_free(k, s->planned);
-	spec_unref(s->have);
+	set_have(s, NULL);
 	keeper_virtuals_free(s);
 	free(s);
 }

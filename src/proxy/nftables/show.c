@@ -80,6 +80,7 @@ static void begin(struct keeper *k, const struct frame *f, bool masquerade_all, 
 	k->node.masquerade_all = masquerade_all;
 	k->node.knows_pods = traffic_knows_pods(f->pods_by, &f->node, f->family);
 	k->store = store_new(f->family, &keeper_store_ops, k);
+	k->fronts = fronts_new();
 }
 
 static void end(struct keeper *k)
@@ -94,6 +95,7 @@ static void end(struct keeper *k)
 		free(d);
 	}
 	store_free(k->store);
+	fronts_free(k->fronts);
 }
 
 static void plan(struct keeper *k, const struct proxy_half *half)
