@@ -251,13 +251,27 @@ tests_unit_test_proxy_nft_scale_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += tests/unit/test_proxy_nft_keeper
 TESTS += tests/unit/test_proxy_nft_keeper
-tests_unit_test_proxy_nft_keeper_SOURCES = tests/unit/test_proxy_nft_keeper.c tests/unit/unit.h \
-	tests/unit/nft_kernel.c tests/unit/nft_kernel.h tests/unit/nft_state.c tests/unit/nft_state.h \
-	tests/unit/nft_wishes.c tests/unit/nft_wishes.h tests/unit/virtual_loop.c tests/unit/virtual_loop.h
-tests_unit_test_proxy_nft_keeper_LDFLAGS = $(AM_LDFLAGS) $(VIRTUAL_LOOP) $(NFT_KERNEL) \
-	-Wl,--wrap=conntrack_run_start,--wrap=conntrack_run_step,--wrap=conntrack_run_free \
-	-Wl,--wrap=store_forget,--wrap=store_compare,--wrap=keeper_is_small,--wrap=keeper_plan_some
+tests_unit_test_proxy_nft_keeper_SOURCES = tests/unit/test_proxy_nft_keeper.c tests/unit/unit.h $(NFT_LIFE_SOURCES)
+tests_unit_test_proxy_nft_keeper_LDFLAGS = $(AM_LDFLAGS) $(NFT_LIFE)
 tests_unit_test_proxy_nft_keeper_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_proxy_nft_damage
+TESTS += tests/unit/test_proxy_nft_damage
+tests_unit_test_proxy_nft_damage_SOURCES = tests/unit/test_proxy_nft_damage.c tests/unit/unit.h $(NFT_LIFE_SOURCES)
+tests_unit_test_proxy_nft_damage_LDFLAGS = $(AM_LDFLAGS) $(NFT_LIFE)
+tests_unit_test_proxy_nft_damage_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_proxy_nft_refusal
+TESTS += tests/unit/test_proxy_nft_refusal
+tests_unit_test_proxy_nft_refusal_SOURCES = tests/unit/test_proxy_nft_refusal.c tests/unit/unit.h $(NFT_LIFE_SOURCES)
+tests_unit_test_proxy_nft_refusal_LDFLAGS = $(AM_LDFLAGS) $(NFT_LIFE)
+tests_unit_test_proxy_nft_refusal_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_proxy_nft_churn
+TESTS += tests/unit/test_proxy_nft_churn
+tests_unit_test_proxy_nft_churn_SOURCES = tests/unit/test_proxy_nft_churn.c tests/unit/unit.h $(NFT_LIFE_SOURCES)
+tests_unit_test_proxy_nft_churn_LDFLAGS = $(AM_LDFLAGS) $(NFT_LIFE)
+tests_unit_test_proxy_nft_churn_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += tests/unit/test_proxy_owned
 TESTS += tests/unit/test_proxy_owned

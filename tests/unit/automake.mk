@@ -10,6 +10,11 @@ VIRTUAL_LOOP = -Wl,--wrap=event_base_new,--wrap=event_base_free,--wrap=event_bas
 
 # And these to tests/unit/nft_kernel.c.
 NFT_KERNEL = -Wl,--wrap=wire_begin,--wrap=wire_added,--wrap=wire_commit,--wrap=wire_list,--wrap=wire_step,--wrap=wire_read
+# The keeper of a table, with that (tests/unit/nft_life.h).
+NFT_LIFE = $(VIRTUAL_LOOP) $(NFT_KERNEL) -Wl,--wrap=conntrack_run_start,--wrap=conntrack_run_step,--wrap=conntrack_run_free \
+	-Wl,--wrap=store_forget,--wrap=store_compare,--wrap=keeper_is_small,--wrap=keeper_plan_some
+NFT_LIFE_SOURCES = tests/unit/nft_kernel.c tests/unit/nft_kernel.h tests/unit/nft_life.c tests/unit/nft_life.h tests/unit/nft_state.c \
+	tests/unit/nft_state.h tests/unit/nft_wishes.c tests/unit/nft_wishes.h tests/unit/virtual_loop.c tests/unit/virtual_loop.h
 
 # And these to tests/unit/ipvs_kernel.c.
 IPVS_KERNEL = -Wl,--wrap=channel_open,--wrap=channel_close,--wrap=channel_apply,--wrap=channel_list_servers \

@@ -200,6 +200,84 @@ static void a_change_of_ours_is_no_damage(void **state)
 	}
 }
 
+/* ---- who is large ---- */
+
+/* What was written, an item each. */
+struct written {
+	struct {
+		enum frame_map map;
+		bool add;
+	} list[16];
+	size_t n;
+};
+
+static void note(enum frame_map map, bool add, const struct frame_element *elements, size_t n,
+                 void *arg)
+{
+	struct written *w = arg;
+
+	(void)elements;
+	for (size_t i = 0; i < n; i++, w->n++) {
+		assert_true(w->n < ARRAY_LEN(w->list));
+		w->list[w->n].map = map;
+		w->list[w->n].add = add;
+	}
+}
+
+static void write_all(struct store *s, struct written *w)
+{
+	*w = (struct written){ .n = 0 };
+	while (store_take(s, 1, needs, note, w) > 0)
+		store_wrote(s);
+}
+
+static bool large_first(const struct store_owner *a, const struct store_owner *b)
+{
+	(void)b;
+	return a->large;
+}
+
+static void lose(struct store_owner *owner)
+{
+	(void)owner;
+}
+
+/*
+ * What small ones lose goes before all that is large; unless that takes an address over from one of
+ * them, which leads to what is to go until it is written.
+ */
+static void what_is_old_waits_for_who_leads_there(void **state)
+{
+	static const struct store_ops ops = { .goes_first = large_first, .lost = lose };
+	const unsigned char way[FRAME_KEY_MAX] = { 1 };
+	const unsigned char first[FRAME_VALUE_MAX] = { 1 }, second[FRAME_VALUE_MAX] = { 2 };
+
+	(void)state;
+	for (int crosses = 0; crosses < 2; crosses++) {
+		struct store *s = store_new(4, &ops, NULL);
+		struct store_owner small = { .number = 0 }, large = { .large = true };
+		const unsigned char key[FRAME_KEY_MAX] = { 0 };
+		struct written w;
+		want_endpoint(s, 0, &small);
+		store_want(s, FRAME_WAYS, way, first, &small);
+		write_all(s, &w);
+		assert_int_equal(w.n, 2);
+		want_endpoint(s, 1, &large);
+		if (crosses)
+			store_want(s, FRAME_WAYS, way, second, &large);
+		store_release(s, FRAME_ENDPOINTS, key, &small);
+		write_all(s, &w);
+		assert_int_equal(w.n, crosses ? 4 : 2);
+		assert_int_equal(w.list[0].add, crosses);
+		assert_int_equal(w.list[w.n - 1].map, FRAME_ENDPOINTS);
+		assert_int_equal(w.list[w.n - 1].add, !crosses);
+		assert_true(store_is_written(s));
+		store_drop_owner(s, &small);
+		store_drop_owner(s, &large);
+		store_free(s);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -209,6 +287,7 @@ int main(void)
 		cmocka_unit_test(what_is_wanted_again_goes_with_the_later_round),
 		cmocka_unit_test(what_is_found_missing_goes_with_what_is_wanted_anew),
 		cmocka_unit_test(a_change_of_ours_is_no_damage),
+		cmocka_unit_test(what_is_old_waits_for_who_leads_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -85,7 +85,10 @@ struct comparison {
 	void *arg;
 };
 
-/* Of those that wait already each is in the round of its Service. */
+/*
+ * Of those that wait already each is in the round of its Service.  Whose that was which nobody
+ * wants is not known, so it comes after everybody's.
+ */
 static void compare(struct store *s, struct store_place *p, void *arg)
 {
 	const struct comparison *c = arg;
@@ -98,7 +101,7 @@ static void compare(struct store *s, struct store_place *p, void *arg)
 	s->n_strays += !e->was_there && stray;
 	e->was_there = e->was_right = false;
 	if (!e->wanted || store_is_right(e))
-		store_changed(s, p, QUEUE_SMALL);
+		store_changed(s, p, QUEUE_LARGE);
 	else
 		s->rounds[store_lane(store_place_owner(s, p))].n_lacking += !e->waits;
 }

@@ -49,6 +49,11 @@ static bool is_way(enum frame_map map)
 	       map == FRAME_NODE_WAYS;
 }
 
+bool store_leads(enum frame_map map)
+{
+	return is_way(map) || map == FRAME_RESTRICTED;
+}
+
 /* Two addresses with one number only wait for each other without need. */
 static struct link address_link(const struct store_place *p)
 {
@@ -97,8 +102,7 @@ static uint32_t rank_of(const struct store_place *p)
 /* In the kernel it leads to something else, and nobody knows what that was. */
 static bool is_astray(const struct store_place *p)
 {
-	return (is_way(p->map->map) || p->map->map == FRAME_RESTRICTED) && p->e->there &&
-	       !p->e->same;
+	return store_leads(p->map->map) && p->e->there && !p->e->same;
 }
 
 /* ---- what is deferred ---- */

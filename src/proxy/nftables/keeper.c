@@ -392,12 +392,14 @@ bool keeper_is_there(const struct keeper *k)
 }
 
 /*
- * What is old of a small one may have to wait for a large one's pass: restrictions and short-cuts
- * that nobody wants, and UDP flows to endpoints that are gone, stay until then.
+ * What is old of a small one may have to wait for a large one's pass, if that takes a key over from
+ * anybody: restrictions and short-cuts that nobody wants, and UDP flows to endpoints that are gone,
+ * stay until then.
  */
 static bool is_written(const struct keeper_service *s)
 {
-	return !s->waiting || (s->want && !s->owner.large && s->stamp <= s->k->small_stamp);
+	return !s->waiting ||
+	       (s->want && s->waits == KEEPER_WAITS && s->stamp <= s->k->small_stamp);
 }
 
 bool keeper_is_applied(const struct keeper *k, const char *key)
@@ -462,15 +464,19 @@ bool keeper_has(const struct keeper *k, const char *key)
 
 static bool is_in_sync(const struct keeper *k)
 {
-	return k->state == KEEPER_KEEPING && !k->doubt && !keeper_has_work(k) && !k->waiting &&
-	       !k->retry_losers && !k->unplanned;
+	return k->state == KEEPER_KEEPING && !k->doubt && !keeper_has_work(k) &&
+	       !keeper_any_waiting(k) && !k->retry_losers && !k->unplanned;
 }
 
-/* The same, but for what is refused. */
+/* The same, but for what is refused, and for large ones that change again and again. */
 static bool is_settled(const struct keeper *k)
 {
-	return is_in_sync(k) || (k->state == KEEPER_KEEPING && !k->doubt && k->n_refused > 0 &&
-	                         !store_has_fresh(k->store));
+	if (is_in_sync(k))
+		return true;
+	if (k->state != KEEPER_KEEPING || k->doubt)
+		return false;
+	return (k->n_refused > 0 && !store_has_fresh(k->store)) ||
+	       (!keeper_needs_frame(k) && !k->damaged && !k->retry_losers && !keeper_any_behind(k));
 }
 
 void keeper_add_stats(const struct keeper *k, struct proxy_stats *st)

@@ -42,6 +42,15 @@ struct keeper_virtuals {
 	struct keeper_virtual *list;
 };
 
+/* What a Service waits for; in each of them by stamp. */
+enum keeper_wait {
+	KEEPER_WAITS,       /* for what belongs to those that are not large */
+	KEEPER_WAITS_HELD,  /* also for what is deferred of these: something of it is */
+	KEEPER_WAITS_LARGE, /* for everything, as it is large */
+	KEEPER_WAITS_LARGE_HELD,
+};
+#define KEEPER_WAITS_N 4
+
 /* What the store has of a Service, or is being told. */
 struct keeper_form {
 	struct spec *spec;
@@ -70,6 +79,7 @@ struct keeper_service {
 	struct keeper_service *prev_unplanned, *next_unplanned;
 	struct keeper_service *prev_waiting, *next_waiting;
 	struct table_link link;
+	uint8_t waits; /* enum keeper_wait, while it is waiting */
 	bool unplanned, waiting;
 	bool large;   /* too large to be planned in one go */
 	bool awaited; /* what was read is not compared before it is planned */
@@ -124,7 +134,7 @@ struct keeper {
 	struct event *timer;
 
 	struct table services;
-	struct keeper_service *unplanned, *waiting;
+	struct keeper_service *unplanned, *waiting[KEEPER_WAITS_N];
 	struct keeper_trouble *losers;
 	struct keeper_planning planning; /* of one that is unplanned, and still is */
 	size_t n_awaited;                /* before what was read is compared */
@@ -138,11 +148,12 @@ struct keeper {
 
 	/* what is known of the frame */
 	bool no_table, wrong_table, wrong_rules;
-	bool due;        /* the frame is to be written: what it lacks nobody else took away */
-	bool look_again; /* or than when they were looked at, for the first time */
-	bool damaged;    /* by others, and not mended yet */
-	bool doubt;      /* to be read again */
-	bool unsure;     /* what our last transaction did, so nobody else is blamed */
+	bool due;              /* the frame is to be written: what it lacks nobody else took away */
+	bool look_again;       /* or than when they were looked at, for the first time */
+	bool damaged;          /* by others, and not mended yet */
+	uint64_t damage_stamp; /* of the store: what is up to there mends it */
+	bool doubt;            /* to be read again */
+	bool unsure;           /* what our last transaction did, so nobody else is blamed */
 	struct frame_list list;        /* of what the kernel has, while it is read */
 	int64_t read_ms, next_read_ms; /* when reading began; not again before */
 	int64_t next_look_ms;          /* nor is the frame looked at, while that waits */
@@ -154,7 +165,10 @@ struct keeper {
 	unsigned int refusals;  /* of elements alone, since something was taken */
 	int64_t next_ms;        /* nothing is tried before */
 	bool pause_for_refused; /* only what was refused waits for that */
-	bool doubted;           /* since a transaction succeeded */
+	/* Or, while large Services leave no pause, for this one of its own. */
+	int64_t retry_ms;
+	unsigned int retries; /* in vain, since one succeeded */
+	bool doubted;         /* since a transaction succeeded */
 	uint64_t rendered, repairs;
 	size_t n_services, n_truncated, n_rounded, n_pending;
 	struct proxy_stats stats;
@@ -207,8 +221,11 @@ void keeper_planned(struct keeper_service *s, bool again);
 void keeper_unlose(struct keeper_service *s);
 /* Those that lost a key try again, as one is free. */
 void keeper_retry_losers(struct keeper *k);
-/* The Service waits until all that is queued now is in the kernel. */
+/* The Service waits until all that is queued now, and matters to it, is in the kernel. */
 void keeper_wait(struct keeper_service *s);
+bool keeper_any_waiting(const struct keeper *k);
+/* Whether anything is pending but large Services that are in the kernel as they were before. */
+bool keeper_any_behind(const struct keeper *k);
 /* What is in the kernel now: Services that waited for it are applied, or gone. */
 void keeper_settle(struct keeper *k);
 /* The kernel does not take an element of the Service's, which waits for it on. */
@@ -265,6 +282,8 @@ void keeper_compare(struct keeper *k);
 /* ---- writing.c ---- */
 
 void keeper_write(struct keeper *k);
+/* Whether the table or its rules are not there as they should be. */
+bool keeper_needs_frame(const struct keeper *k);
 /* Whether there is anything to write. */
 bool keeper_has_work(const struct keeper *k);
 

@@ -345,12 +345,9 @@ static void take_rest(struct keeper_service *s, enum frame_map ways, const void 
 
 	if (store_owner(store, ways, key) != &s->owner)
 		return;
-	for (size_t i = 0; i < ARRAY_LEN(rest); i++) {
-		const struct store_owner *owner =
-			goes_with(rest[i]) == ways ? store_owner(store, rest[i], key) : NULL;
-		if (owner && owner != &s->owner)
-			store_release(store, rest[i], key, owner);
-	}
+	for (size_t i = 0; i < ARRAY_LEN(rest); i++)
+		if (goes_with(rest[i]) == ways)
+			store_evict(store, rest[i], key, &s->owner);
 }
 
 static void want_element(struct keeper_service *s, const struct plan_element *e)
@@ -442,7 +439,8 @@ static void begin(struct keeper_planning *p, struct keeper_service *s)
 	*p = (struct keeper_planning){ .s = s };
 	p->to = form_new(s, s->want);
 	s->owner.turn = !s->owner.turn;
-	s->owner.large = s->large;
+	/* What waits of it in one lane may lead to what would go with the other. */
+	s->owner.large = s->large && (s->owner.large || !s->waiting);
 	keeper_unlose(s);
 	keeper_unwant_virtuals(s);
 	set_rounded(s, false);

@@ -13,58 +13,106 @@ static size_t n_lists_of(const struct queue_rounds *r)
 	return r->n * FRAME_MAPS;
 }
 
-/* Lists by number, in their order: those of all rounds, lane by lane, old ones, deferred ones. */
-static size_t n_new_lists(const struct queue *q)
+/* Some lists that follow one another. */
+struct section {
+	enum queue_part part;
+	enum queue_lane lane;
+	bool both; /* lanes, of what is old, map by map */
+	size_t n;
+};
+
+#define SECTIONS_MAX 6
+
+/* In their order. */
+static size_t sections(const struct queue *q, struct section ret[static SECTIONS_MAX])
 {
+	const struct section deferred = { QUEUE_DEFERRED, QUEUE_SMALL, false, 1 };
 	size_t n = 0;
 
-	for (int lane = 0; lane < QUEUE_LANES; lane++)
-		n += n_lists_of(&q->lanes[lane]);
+	for (int i = 0; i < QUEUE_LANES; i++) {
+		enum queue_lane lane = (enum queue_lane)i;
+		ret[n++] = (struct section){ QUEUE_NEW, lane, false, n_lists_of(&q->lanes[i]) };
+		if (q->n_crossing == 0)
+			ret[n++] = (struct section){ QUEUE_OLD, lane, false, FRAME_MAPS };
+		if (q->n_crossing == 0 && q->retry && lane == QUEUE_SMALL)
+			ret[n++] = deferred;
+	}
+	if (q->n_crossing > 0)
+		ret[n++] =
+			(struct section){ QUEUE_OLD, QUEUE_SMALL, true, QUEUE_LANES * FRAME_MAPS };
+	if (q->n_crossing > 0 || !q->retry)
+		ret[n++] = deferred;
+	ret[n++] = (struct section){ QUEUE_DEFERRED, QUEUE_LARGE, false, 1 };
 	return n;
 }
 
-static size_t n_lists(const struct queue *q)
+static const struct queue_list *list_in(const struct queue *q, const struct section *s, size_t i)
 {
-	return n_new_lists(q) + FRAME_MAPS + 1;
-}
+	const struct queue_list *all = NULL;
 
-static struct queue_list *list_at(const struct queue *q, size_t i)
-{
-	const struct queue_list *l;
-
-	for (int lane = 0; lane < QUEUE_LANES; lane++) {
-		const struct queue_rounds *r = &q->lanes[lane];
-		if (i < n_lists_of(r)) {
-			l = &r->list[i / FRAME_MAPS].maps[i % FRAME_MAPS];
-			return (struct queue_list *)(uintptr_t)l;
-		}
-		i -= n_lists_of(r);
-	}
-	l = i < FRAME_MAPS ? &q->old[i] : &q->deferred;
-	return (struct queue_list *)(uintptr_t)l;
-}
-
-static size_t list_number(const struct queue *q, const struct queue_item *item)
-{
-	const struct queue_rounds *r = &q->lanes[item->lane];
-	size_t before = item->lane == QUEUE_LARGE ? n_lists_of(&q->lanes[QUEUE_SMALL]) : 0;
-
-	switch ((enum queue_part)item->part) {
+	switch (s->part) {
 	case QUEUE_NEW:
-		return before + (item->round - r->first) * (size_t)FRAME_MAPS + item->map;
+		all = q->lanes[s->lane].list[i / FRAME_MAPS].maps;
+		return &all[i % FRAME_MAPS];
 	case QUEUE_OLD:
-		return n_new_lists(q) + (FRAME_MAPS - 1u - item->map);
+		if (s->both)
+			return &q->old[i % QUEUE_LANES][FRAME_MAPS - 1 - i / QUEUE_LANES];
+		return &q->old[s->lane][FRAME_MAPS - 1 - i];
 	case QUEUE_DEFERRED:
 		break;
 	}
-	return n_lists(q) - 1;
+	return &q->deferred[s->lane];
 }
 
-static uint32_t first_from(const struct queue *q, size_t list)
+/* The item's list, by its number in the section; false: it is in another one. */
+static bool has_list(const struct queue *q, const struct section *s, const struct queue_item *item,
+                     size_t *ret_i)
 {
-	for (size_t i = list; i < n_lists(q); i++)
-		if (list_at(q, i)->first)
-			return list_at(q, i)->first;
+	const size_t old = FRAME_MAPS - 1u - item->map;
+
+	if (s->part != item->part || (s->lane != item->lane && !s->both))
+		return false;
+	switch (s->part) {
+	case QUEUE_NEW:
+		*ret_i = (item->round - q->lanes[s->lane].first) * (size_t)FRAME_MAPS + item->map;
+		break;
+	case QUEUE_OLD:
+		*ret_i = s->both ? old * QUEUE_LANES + item->lane : old;
+		break;
+	case QUEUE_DEFERRED:
+		*ret_i = 0;
+		break;
+	}
+	return true;
+}
+
+static struct queue_list *list_of(struct queue *q, const struct queue_item *item)
+{
+	const struct queue_rounds *r = &q->lanes[item->lane];
+
+	switch ((enum queue_part)item->part) {
+	case QUEUE_NEW:
+		return &r->list[item->round - r->first].maps[item->map];
+	case QUEUE_OLD:
+		return &q->old[item->lane][item->map];
+	case QUEUE_DEFERRED:
+		break;
+	}
+	return &q->deferred[item->lane];
+}
+
+/* The first item of all lists, or of those that come after the one that @after is in. */
+static uint32_t first_after(const struct queue *q, const struct queue_item *after)
+{
+	struct section all[SECTIONS_MAX];
+	size_t n = sections(q, all), at = 0, i = 0;
+
+	while (after && !has_list(q, &all[at], after, &i))
+		at++;
+	for (i += after != NULL; at < n; at++, i = 0)
+		for (; i < all[at].n; i++)
+			if (list_in(q, &all[at], i)->first)
+				return list_in(q, &all[at], i)->first;
 	return 0;
 }
 
@@ -199,7 +247,7 @@ uint32_t queue_put(struct queue *q, enum queue_part part, enum queue_lane lane, 
 		                     .map = (uint8_t)map,
 		                     .part = (uint8_t)part,
 		                     .lane = (uint8_t)lane };
-	struct queue_list *l = list_at(q, list_number(q, item));
+	struct queue_list *l = list_of(q, item);
 	item->prev = l->last;
 	if (l->last)
 		q->items[l->last].next = i;
@@ -210,10 +258,16 @@ uint32_t queue_put(struct queue *q, enum queue_part part, enum queue_lane lane, 
 	return i;
 }
 
+void queue_cross(struct queue *q, uint32_t item)
+{
+	q->items[item].crosses = true;
+	q->n_crossing++;
+}
+
 void queue_take_out(struct queue *q, uint32_t i)
 {
 	struct queue_item *item = &q->items[i];
-	struct queue_list *l = list_at(q, list_number(q, item));
+	struct queue_list *l = list_of(q, item);
 
 	if (item->prev)
 		q->items[item->prev].next = item->next;
@@ -224,6 +278,7 @@ void queue_take_out(struct queue *q, uint32_t i)
 	else
 		l->last = item->prev;
 	count(q, item, false);
+	q->n_crossing -= item->crosses;
 	item->next = q->free;
 	q->free = i;
 	if (q->lanes[item->lane].list[0].n == 0)
@@ -244,43 +299,44 @@ const struct queue_item *queue_at(const struct queue *q, uint32_t item)
 
 uint32_t queue_first(const struct queue *q)
 {
-	return first_from(q, 0);
+	return first_after(q, NULL);
 }
 
 uint32_t queue_next(const struct queue *q, uint32_t i)
 {
 	const struct queue_item *item = &q->items[i];
 
-	return item->next ? item->next : first_from(q, list_number(q, item) + 1);
+	return item->next ? item->next : first_after(q, item);
 }
 
-/* The lists from one on, up to another: no item has this stamp or an earlier one. */
-static uint64_t stamp_before(const struct queue *q, size_t from, size_t to)
+/* Before the first of the list, if that is earlier. */
+static uint64_t stamp_before(const struct queue *q, const struct queue_list *l, uint64_t stamp)
 {
-	uint64_t stamp = q->stamp;
-
-	for (size_t i = from; i < to; i++) {
-		uint32_t first = list_at(q, i)->first;
-		if (first && q->items[first].stamp <= stamp)
-			stamp = q->items[first].stamp - 1;
-	}
+	if (l->first && q->items[l->first].stamp <= stamp)
+		return q->items[l->first].stamp - 1;
 	return stamp;
 }
 
-uint64_t queue_done_stamp(const struct queue *q)
+uint64_t queue_new_stamp(const struct queue *q, enum queue_lane lane)
 {
-	return stamp_before(q, 0, n_lists(q));
+	const struct queue_rounds *r = &q->lanes[lane];
+	uint64_t stamp = q->stamp;
+
+	for (size_t i = 0; i < n_lists_of(r); i++)
+		stamp = stamp_before(q, &r->list[i / FRAME_MAPS].maps[i % FRAME_MAPS], stamp);
+	return stamp;
 }
 
-uint64_t queue_fresh_stamp(const struct queue *q)
+uint64_t queue_fresh_stamp(const struct queue *q, enum queue_lane lane)
 {
-	return stamp_before(q, 0, n_lists(q) - 1);
+	uint64_t stamp = queue_new_stamp(q, lane);
+
+	for (int i = 0; i < FRAME_MAPS; i++)
+		stamp = stamp_before(q, &q->old[lane][i], stamp);
+	return stamp;
 }
 
-uint64_t queue_small_stamp(const struct queue *q)
+uint64_t queue_deferred_stamp(const struct queue *q, enum queue_lane lane)
 {
-	uint64_t fresh = stamp_before(q, 0, n_lists_of(&q->lanes[QUEUE_SMALL]));
-	uint64_t deferred = stamp_before(q, n_lists(q) - 1, n_lists(q));
-
-	return fresh < deferred ? fresh : deferred;
+	return stamp_before(q, &q->deferred[lane], q->stamp);
 }

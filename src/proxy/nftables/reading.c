@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <arpa/inet.h>
+#include <utlist.h>
 
 #include "fairlead/clock.h"
 #include "fairlead/log.h"
@@ -229,8 +230,11 @@ static void touch_stray(enum frame_map map, const void *key, void *arg)
  */
 static void renew_stamps(struct keeper *k)
 {
-	for (struct keeper_service *s = k->waiting; s; s = s->next_waiting)
-		s->stamp = store_stamp(k->store);
+	struct keeper_service *s;
+
+	for (int i = 0; i < KEEPER_WAITS_N; i++)
+		DL_FOREACH2(k->waiting[i], s, next_waiting)
+	s->stamp = store_stamp(k->store);
 }
 
 static bool find_damage(struct keeper *k)
@@ -264,6 +268,7 @@ void keeper_compare(struct keeper *k)
 	k->unsure = false;
 	k->adopted = true;
 	k->state = KEEPER_KEEPING;
+	k->damage_stamp = store_stamp(k->store);
 	if (first && k->virtuals)
 		k->ops->planned(k->arg);
 	k->stats.resyncs++;

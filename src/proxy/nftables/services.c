@@ -62,9 +62,11 @@ static void freed(void *arg)
 	keeper_kick(k);
 }
 
+static void wait_in(struct keeper_service *s, bool is_held);
+
 static void held(struct store_owner *owner)
 {
-	keeper_wait(keeper_service_of(owner));
+	wait_in(keeper_service_of(owner), true);
 }
 
 static void kind_wanted(frame_kind kind, bool wanted, void *arg)
@@ -180,15 +182,50 @@ static void set_refused(struct keeper_service *s, const char *error)
 	drop_trouble(s);
 }
 
-void keeper_wait(struct keeper_service *s)
+static void wait_no_more(struct keeper_service *s)
+{
+	if (s->waiting)
+		DL_DELETE2(s->k->waiting[s->waits], s, prev_waiting, next_waiting);
+	set_pending(s, false, s->unplanned);
+}
+
+static void wait_in(struct keeper_service *s, bool is_held)
 {
 	struct keeper *k = s->k;
 
-	if (s->waiting)
-		DL_DELETE2(k->waiting, s, prev_waiting, next_waiting);
+	wait_no_more(s);
 	set_pending(s, true, s->unplanned);
 	s->stamp = store_stamp(k->store);
-	DL_APPEND2(k->waiting, s, prev_waiting, next_waiting);
+	s->waits = (uint8_t)((s->owner.large ? KEEPER_WAITS_LARGE : KEEPER_WAITS) + is_held);
+	DL_APPEND2(k->waiting[s->waits], s, prev_waiting, next_waiting);
+}
+
+void keeper_wait(struct keeper_service *s)
+{
+	wait_in(s, false);
+}
+
+bool keeper_any_waiting(const struct keeper *k)
+{
+	bool any = false;
+
+	for (int i = 0; i < KEEPER_WAITS_N; i++)
+		any = any || k->waiting[i];
+	return any;
+}
+
+/* What is refused may be so for ever, and keeps nobody else from anything. */
+bool keeper_any_behind(const struct keeper *k)
+{
+	const struct keeper_service *s;
+
+	DL_FOREACH2(k->unplanned, s, next_unplanned)
+	if (!s->large || !s->have)
+		return true;
+	DL_FOREACH2(k->waiting[KEEPER_WAITS_LARGE], s, next_waiting)
+	if (!s->have)
+		return true;
+	return k->waiting[KEEPER_WAITS];
 }
 
 void keeper_await_unplanned(struct keeper *k)
@@ -261,29 +298,34 @@ void keeper_retry_losers(struct keeper *k)
 	free(list);
 }
 
+static void settle(struct keeper_service *s)
+{
+	struct spec *now = keeper_planned_spec(s);
+
+	wait_no_more(s);
+	set_refused(s, NULL);
+	keeper_settle_virtuals(s);
+	if (s->have || now)
+		udp_changed(s->k->udp, half_of(s->have), half_of(now));
+	set_have(s, spec_ref(now));
+	if (!s->want && !s->unplanned)
+		keeper_service_free(s);
+}
+
 void keeper_settle(struct keeper *k)
 {
-	uint64_t written = store_written_stamp(k->store);
-
-	while (k->waiting && k->waiting->stamp <= written) {
-		struct keeper_service *s = k->waiting;
-		DL_DELETE2(k->waiting, s, prev_waiting, next_waiting);
-		set_pending(s, false, s->unplanned);
-		set_refused(s, NULL);
-		keeper_settle_virtuals(s);
-		struct spec *now = keeper_planned_spec(s);
-		if (s->have || now)
-			udp_changed(k->udp, half_of(s->have), half_of(now));
-		set_have(s, spec_ref(now));
-		if (!s->want && !s->unplanned)
-			keeper_service_free(s);
+	for (int i = 0; i < KEEPER_WAITS_N; i++) {
+		bool large = i >= KEEPER_WAITS_LARGE, is_held = i % 2 != KEEPER_WAITS;
+		uint64_t written = store_written_stamp(k->store, large, is_held);
+		while (k->waiting[i] && k->waiting[i]->stamp <= written)
+			settle(k->waiting[i]);
 	}
 }
 
 void keeper_refuse(struct keeper_service *s, const char *error)
 {
 	set_refused(s, error);
-	keeper_wait(s);
+	wait_in(s, true);
 }
 
 void keeper_refuse_sharers(struct keeper *k, enum frame_map map, const void *key, const char *error)
@@ -307,8 +349,7 @@ void keeper_service_free(struct keeper_service *s)
 	set_refused(s, NULL);
 	if (s->unplanned)
 		DL_DELETE2(k->unplanned, s, prev_unplanned, next_unplanned);
-	if (s->waiting)
-		DL_DELETE2(k->waiting, s, prev_waiting, next_waiting);
+	wait_no_more(s);
 	table_remove(&k->services, s);
 	set_pending(s, false, false);
 	await_no_more(s);

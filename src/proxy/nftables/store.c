@@ -87,12 +87,16 @@ void store_enqueue(struct store *s, struct store_place *p, enum queue_part part,
 	p->e->waits = queue_put(&s->queue, part, lane, round, p->map->map, p->number);
 	if (part == QUEUE_DEFERRED)
 		store_hold(s, p);
+	else if (lane == QUEUE_LARGE && p->e->there && store_leads(p->map->map))
+		queue_cross(&s->queue, p->e->waits);
 }
 
 static void defer(struct store *s, struct store_place *p)
 {
+	enum queue_lane lane = (enum queue_lane)queue_at(&s->queue, p->e->waits)->lane;
+
 	store_dequeue(s, p);
-	store_enqueue(s, p, QUEUE_DEFERRED, QUEUE_SMALL, 0);
+	store_enqueue(s, p, QUEUE_DEFERRED, lane, 0);
 }
 
 enum queue_lane store_lane(const struct store_owner *owner)
@@ -146,19 +150,38 @@ uint64_t store_stamp(const struct store *s)
 	return s->queue.stamp;
 }
 
-uint64_t store_written_stamp(const struct store *s)
+static uint64_t earlier(uint64_t a, uint64_t b)
 {
-	return queue_done_stamp(&s->queue);
+	return a < b ? a : b;
+}
+
+/* Large ones may have a share in what goes with the others. */
+uint64_t store_written_stamp(const struct store *s, bool large, bool deferred)
+{
+	uint64_t stamp = s->queue.stamp;
+
+	for (int i = 0; i <= (large ? QUEUE_LARGE : QUEUE_SMALL); i++) {
+		enum queue_lane lane = (enum queue_lane)i;
+		stamp = earlier(stamp, queue_fresh_stamp(&s->queue, lane));
+		if (deferred)
+			stamp = earlier(stamp, queue_deferred_stamp(&s->queue, lane));
+	}
+	return stamp;
 }
 
 uint64_t store_fresh_stamp(const struct store *s)
 {
-	return queue_fresh_stamp(&s->queue);
+	return store_written_stamp(s, true, false);
 }
 
 uint64_t store_small_stamp(const struct store *s)
 {
-	return queue_small_stamp(&s->queue);
+	return queue_new_stamp(&s->queue, QUEUE_SMALL);
+}
+
+void store_retry(struct store *s, bool now)
+{
+	s->queue.retry = now;
 }
 
 bool store_has_fresh(const struct store *s)
@@ -244,22 +267,36 @@ void store_want(struct store *s, enum frame_map map, const void *key, const void
 	store_changed(s, &p, store_lane(owner));
 }
 
+static void release(struct store *s, struct store_place *p, enum queue_lane lane)
+{
+	bool contested = p->e->contested;
+
+	store_dequeue(s, p);
+	tell_kind(s, p, false);
+	p->e->who = 0;
+	p->e->contested = false;
+	set_wanted(s, p->e, false);
+	store_changed(s, p, lane);
+	if (contested)
+		s->ops->freed(s->arg);
+}
+
 void store_release(struct store *s, enum frame_map map, const void *key,
                    const struct store_owner *owner)
 {
 	struct store_place p = store_find_place(s, map, key);
 
-	if (!p.e || store_place_owner(s, &p) != owner)
-		return;
-	bool contested = p.e->contested;
-	store_dequeue(s, &p);
-	tell_kind(s, &p, false);
-	p.e->who = 0;
-	p.e->contested = false;
-	set_wanted(s, p.e, false);
-	store_changed(s, &p, QUEUE_SMALL);
-	if (contested)
-		s->ops->freed(s->arg);
+	if (p.e && store_place_owner(s, &p) == owner)
+		release(s, &p, store_lane(owner));
+}
+
+void store_evict(struct store *s, enum frame_map map, const void *key, const struct store_owner *by)
+{
+	struct store_place p = store_find_place(s, map, key);
+	const struct store_owner *owner = store_place_owner(s, &p);
+
+	if (owner && owner != by)
+		release(s, &p, store_lane(by));
 }
 
 void store_release_old(struct store *s, enum frame_map map, const void *key,
@@ -271,10 +308,13 @@ void store_release_old(struct store *s, enum frame_map map, const void *key,
 		store_release(s, map, key, owner);
 }
 
-/* What waits with somebody large, the others cannot wait for. */
+/* What waits with somebody large, or is deferred, the others cannot wait for. */
 static void hurry(struct store *s, struct store_place *p)
 {
-	if (p->e->waits && queue_at(&s->queue, p->e->waits)->lane == QUEUE_LARGE)
+	if (!p->e->waits)
+		return;
+	const struct queue_item *i = queue_at(&s->queue, p->e->waits);
+	if (i->lane == QUEUE_LARGE || i->part == QUEUE_DEFERRED)
 		store_changed(s, p, QUEUE_SMALL);
 }
 
@@ -379,7 +419,8 @@ static void count_shares(struct store *s, size_t max, struct share shares[static
 	for (uint32_t i = queue_first(&s->queue); i && s->n_taken < max; i = next) {
 		struct store_place p = place_in_queue(s, i);
 		next = queue_next(&s->queue, i);
-		if (is_deferred(s, i) && s->n_taken > 0 && max != SIZE_MAX && store_has_fresh(s))
+		if (s->n_taken > 0 && max != SIZE_MAX &&
+		    is_deferred(s, i) != is_deferred(s, s->taken[0]))
 			break;
 		if (max != SIZE_MAX && store_is_held(s, &p)) {
 			wait_for_deferred(s, i, &p);
@@ -463,6 +504,8 @@ void store_failed(struct store *s)
 
 bool store_was_deferred(const struct store *s)
 {
+	if (s->n_taken > 0)
+		return is_deferred(s, s->taken[0]);
 	return s->queue.n > 0 && !store_has_fresh(s);
 }
 

@@ -12,8 +12,8 @@
  * value).  Of two Services that want the same key the one that goes first has it; the other is
  * told, and gets it when the first lets go.
  *
- * What is new of owners that are large is written after all that is new of the others, and what is
- * old after both.
+ * What is of owners that are large is written after all that is of the others, unless that leads to
+ * what the others are to lose: then what is new comes first.
  */
 
 #include <stdbool.h>
@@ -51,6 +51,9 @@ void store_release(struct store *s, enum frame_map map, const void *key,
 /* Unless it was wanted in this turn of the owner's. */
 void store_release_old(struct store *s, enum frame_map map, const void *key,
                        const struct store_owner *owner);
+/* Whoever has it lets go, for @by, who has what it goes with. */
+void store_evict(struct store *s, enum frame_map map, const void *key,
+                 const struct store_owner *by);
 /* It owns nothing any more, and may be freed. */
 void store_drop_owner(struct store *s, struct store_owner *owner);
 /* The same for shared ones, which have no value: each owner once. */
@@ -120,6 +123,8 @@ typedef void store_write_fn(enum frame_map map, bool add, const struct frame_ele
 typedef bool store_needs_fn(frame_kind kind, void *arg);
 size_t store_take(struct store *s, size_t max, store_needs_fn *needs, store_write_fn *fn,
                   void *arg);
+/* Those that were deferred of owners that are not large are tried before what is of large ones. */
+void store_retry(struct store *s, bool now);
 void store_wrote(struct store *s);
 /* They stay where they were. */
 void store_failed(struct store *s);
@@ -132,8 +137,12 @@ bool store_was_deferred(const struct store *s);
 typedef void store_defer_fn(enum frame_map map, const void *key, struct store_owner *owner,
                             void *arg);
 void store_defer(struct store *s, store_defer_fn *fn, void *arg);
-/* Everything up to this stamp is in the kernel; the same but for what is deferred. */
-uint64_t store_written_stamp(const struct store *s);
+/*
+ * Everything up to this stamp is in the kernel, of owners that are large or that are not, and of
+ * those that something is deferred of or not.  What is deferred has the stamp of its last refusal.
+ */
+uint64_t store_written_stamp(const struct store *s, bool large, bool deferred);
+/* The same of all but what is deferred. */
 uint64_t store_fresh_stamp(const struct store *s);
 /* Whatever is new up to this stamp is in the kernel, of owners that are not large. */
 uint64_t store_small_stamp(const struct store *s);

@@ -80,6 +80,9 @@ void store_changed(struct store *s, struct store_place *p, enum queue_lane lane)
 
 /* ---- held.c ---- */
 
+/* Packets, or others of its map, are led on by what is in it. */
+bool store_leads(enum frame_map map);
+
 /* It is deferred; the same again, as it was then, when it is not any more. */
 void store_hold(struct store *s, const struct store_place *p);
 void store_unhold(struct store *s, const struct store_place *p);

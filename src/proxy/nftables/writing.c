@@ -16,11 +16,12 @@
 #include "fairlead/log.h"
 #include "proxy/nftables/frame_private.h"
 #include "proxy/nftables/wire.h"
+#include "proxy/pace.h"
 
 /* After that, a table is replaced bit by bit. */
 #define WHOLE_TRIES 2
 
-static bool needs_frame(const struct keeper *k)
+bool keeper_needs_frame(const struct keeper *k)
 {
 	return k->no_table || k->wrong_table || k->wrong_rules;
 }
@@ -37,7 +38,7 @@ static bool kinds_need_work(const struct keeper *k)
 
 bool keeper_has_work(const struct keeper *k)
 {
-	return needs_frame(k) || !store_is_written(k->store) || kinds_need_work(k);
+	return keeper_needs_frame(k) || !store_is_written(k->store) || kinds_need_work(k);
 }
 
 static void put_frame(struct keeper *k)
@@ -118,6 +119,8 @@ static void settle_kinds(struct keeper *k, bool success)
 static void succeeded(struct keeper *k, size_t n)
 {
 	k->failures = k->refusals = 0;
+	if (n > 0 && store_was_deferred(k->store))
+		k->retries = 0;
 	k->doubted = false;
 	k->stats.batches++;
 	k->stats.last_success_ms = clock_ms();
@@ -150,15 +153,18 @@ static bool is_doubt(const struct keeper *k, int r)
 		return true;
 	if (r != -ENOENT && r != -EEXIST && r != -EBUSY && r != -ENOTEMPTY)
 		return false;
-	return needs_frame(k) || (!k->doubted && !store_was_deferred(k->store));
+	return keeper_needs_frame(k) || (!k->doubted && !store_was_deferred(k->store));
 }
 
 /*
- * Those taken wait until everything else is written; a pause is for them alone, unless the kernel
- * seems to refuse whatever comes.
+ * Those taken wait until everything else is written, or what is not large and a pause has passed; a
+ * pause is for them alone, unless the kernel seems to refuse whatever comes.
  */
 static void defer(struct keeper *k)
 {
+	k->retries += store_was_deferred(k->store);
+	k->retry_ms = clock_ms() +
+	              pace_pause_ms(k->retries, KEEPER_BACKOFF_MIN_MS, KEEPER_BACKOFF_MAX_MS);
 	store_defer(k->store, on_deferred, k);
 	k->refusals++;
 	if (!store_has_fresh(k->store))
@@ -176,19 +182,19 @@ static bool is_whole(const struct keeper *k)
 /* Without a table even one element may be too much: then it is made without any. */
 static void halve(struct keeper *k, size_t n)
 {
-	k->batch = n > 1 ? n / 2 : !needs_frame(k);
+	k->batch = n > 1 ? n / 2 : !keeper_needs_frame(k);
 	k->next_ms = n > 1 && !k->doubt ? clock_ms() : k->next_ms;
 }
 
 static void failed(struct keeper *k, int r, size_t n, const struct err *e)
 {
-	bool alone = n == 1 && !needs_frame(k), doubt = is_doubt(k, r), whole = is_whole(k);
+	bool alone = n == 1 && !keeper_needs_frame(k), doubt = is_doubt(k, r), whole = is_whole(k);
 
 	k->stats.failures++;
 	k->doubt = k->doubt || doubt;
 	k->doubted = k->doubted || doubt;
 	k->unsure = k->unsure || r == -ENOBUFS;
-	keeper_say_failed(k, e, alone || needs_frame(k));
+	keeper_say_failed(k, e, alone || keeper_needs_frame(k));
 	settle_kinds(k, false);
 	keeper_back_off(k);
 	if (n > 0 && !whole)
@@ -210,16 +216,17 @@ static void write_once(struct keeper *k)
 	int64_t begun_ns = clock_ns();
 
 	/* None is for a frame that is made alone. */
-	if (k->batch == 0 && !needs_frame(k))
+	if (k->batch == 0 && !keeper_needs_frame(k))
 		max = k->batch = 1;
 	k->pause_for_refused = false;
 	wire_begin(k->wire);
 	size_t empty = wire_size(k->wire);
 	k->n_kinds_written = 0;
 	put_frame(k);
+	store_retry(k->store, clock_ms() >= k->retry_ms);
 	size_t n = store_take(k->store, max, on_needs, on_elements, k);
 	put_damaged_kinds(k);
-	if (n == 0 && k->sweep && !needs_frame(k))
+	if (n == 0 && k->sweep && !keeper_needs_frame(k))
 		drop_unused_kinds(k);
 	if (wire_size(k->wire) == empty) {
 		k->sweep = false;
@@ -240,11 +247,11 @@ void keeper_write(struct keeper *k)
 	write_once(k);
 	k->small_stamp = store_small_stamp(k->store);
 	keeper_settle(k);
-	k->damaged =
-		k->damaged && (needs_frame(k) || kinds_need_work(k) || store_has_fresh(k->store));
+	k->damaged = k->damaged && (keeper_needs_frame(k) || kinds_need_work(k) ||
+	                            store_fresh_stamp(k->store) < k->damage_stamp);
 	if (k->n_refused == 0 && !k->doubt && !keeper_has_work(k))
 		k->last_error[0] = '\0';
-	if (!needs_frame(k))
+	if (!keeper_needs_frame(k))
 		udp_set_node(k->udp, &k->frame.node, k->frame.localhost_node_ports);
 	udp_run(k->udp);
 	if (keeper_has_work(k) || k->doubt || k->unplanned)
