@@ -246,7 +246,8 @@ tests_unit_test_proxy_nft_scale_SOURCES = tests/unit/test_proxy_nft_scale.c test
 	tests/unit/nft_kernel.c tests/unit/nft_kernel.h tests/unit/virtual_loop.c tests/unit/virtual_loop.h
 tests_unit_test_proxy_nft_scale_LDFLAGS = $(AM_LDFLAGS) $(VIRTUAL_LOOP) $(NFT_KERNEL) \
 	-Wl,--wrap=store_want,--wrap=store_share,--wrap=store_release_old,--wrap=store_unshare \
-	-Wl,--wrap=store_forget,--wrap=store_compare,--wrap=elements_at
+	-Wl,--wrap=store_forget,--wrap=store_compare,--wrap=elements_at \
+	-Wl,--wrap=store_look_begin,--wrap=store_look_end
 tests_unit_test_proxy_nft_scale_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += tests/unit/test_proxy_nft_keeper

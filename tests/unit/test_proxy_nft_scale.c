@@ -15,8 +15,10 @@
 
 #include <event2/event.h>
 
+#include "fairlead/buf.h"
 #include "fairlead/mem.h"
 #include "nft_kernel.h"
+#include "proxy/nftables/diff.h"
 #include "proxy/nftables/elements.h"
 #include "proxy/nftables/keeper.h"
 #include "proxy/nftables/queue.h"
@@ -125,6 +127,27 @@ bool __wrap_store_compare(struct store *s, size_t max, store_stray_fn *stray, vo
 {
 	in_pass = true;
 	bool all = __real_store_compare(s, max, stray, arg, ret_n_damaged);
+	in_pass = false;
+	return all;
+}
+
+bool __real_store_look_begin(struct store *s, size_t max);
+bool __wrap_store_look_begin(struct store *s, size_t max);
+bool __real_store_look_end(struct store *s, size_t max, store_missing_fn *fn, void *arg);
+bool __wrap_store_look_end(struct store *s, size_t max, store_missing_fn *fn, void *arg);
+
+bool __wrap_store_look_begin(struct store *s, size_t max)
+{
+	in_pass = true;
+	bool all = __real_store_look_begin(s, max);
+	in_pass = false;
+	return all;
+}
+
+bool __wrap_store_look_end(struct store *s, size_t max, store_missing_fn *fn, void *arg)
+{
+	in_pass = true;
+	bool all = __real_store_look_end(s, max, fn, arg);
 	in_pass = false;
 	return all;
 }
@@ -454,6 +477,45 @@ static void all_elements_are_compared_in_pieces(void **state)
 	end();
 }
 
+static void on_compared(struct buf *text, void *arg)
+{
+	struct buf *to = arg;
+
+	buf_puts(to, buf_str(text));
+}
+
+static size_t n_of(const char *text, const char *words)
+{
+	size_t n = 0;
+
+	for (; (text = strstr(text, words)); text++)
+		n++;
+	return n;
+}
+
+/* Whoever asks what differs: nobody waits for that, and a look before does not hide anything. */
+static void a_look_at_all_elements_goes_in_pieces(void **state)
+{
+	(void)state;
+	begin();
+	set_large(0);
+	keeper_complete(w.k);
+	pass(100000);
+	for (int look = 0; look < 2; look++) {
+		struct keeper *const keepers[] = { w.k, w.k };
+		cleanup(buf_fini) struct buf text = BUF_INIT;
+		nft_kernel_delete(nft_kernel_set("endpoints"), 7 + (size_t)look);
+		memset(&passes, 0, sizeof(passes));
+		nft_diff_start(w.base, "nftables", keepers, NULL, on_compared, &text);
+		pass(100000);
+		assert_true(text.size > 0);
+		assert_true(passes.total > 2 * 2 * PORTS * ENDPOINTS);
+		assert_true(passes.most <= KEEPER_PASS_ELEMENTS);
+		assert_int_equal(n_of(buf_str(&text), "\"missing\""), 2 * (1 + look));
+	}
+	end();
+}
+
 /* While that is under way, what is small does not wait for it. */
 static void a_small_service_overtakes_a_large_one(void **state)
 {
@@ -736,6 +798,7 @@ int main(void)
 		cmocka_unit_test(a_large_service_is_changed_in_pieces),
 		cmocka_unit_test(a_large_service_goes_in_pieces_while_it_is_planned),
 		cmocka_unit_test(all_elements_are_compared_in_pieces),
+		cmocka_unit_test(a_look_at_all_elements_goes_in_pieces),
 		cmocka_unit_test(a_small_service_overtakes_a_large_one),
 		cmocka_unit_test(reading_again_does_not_wait_for_long),
 		cmocka_unit_test(whoever_never_rests_does_not_keep_the_keeper_from_beginning),

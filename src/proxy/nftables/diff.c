@@ -38,6 +38,9 @@ struct finding {
 	char *service; /* NULL: not of one */
 };
 
+/* Of a table: the store forgets the last look, the kernel lists, the store tells what it lacks. */
+enum diff_phase { DIFF_RESTS, DIFF_BEGINS, DIFF_LISTS, DIFF_ENDS };
+
 struct nft_diff {
 	struct event_base *base;
 	struct keeper *keepers[PROXY_HALVES];
@@ -46,7 +49,7 @@ struct nft_diff {
 	unsigned int rests; /* of this family */
 	struct wire *wire;
 	struct event *next;
-	bool listing;
+	enum diff_phase phase;
 	struct frame_list list;
 	uint64_t stamp;                /* of the store, when listing began */
 	struct comparison *comparison; /* of the virtual servers; NULL: not begun */
@@ -114,6 +117,10 @@ static void find_element(struct nft_diff *d, enum report_what what, enum frame_m
 	const struct keeper_service *s = owner == &k->owner ? NULL : keeper_service_of(owner);
 	cleanup(buf_fini) struct buf text = BUF_INIT;
 
+	if (d->n >= LIMIT_PROXY_DIFFERENCES) {
+		d->n_left_out++;
+		return;
+	}
 	frame_format_element(k->frame.family, map, key, value, &text);
 	find(d, what, frame_map_name(map), buf_str(&text), s ? s->key : NULL);
 }
@@ -134,7 +141,7 @@ static void tell(struct nft_diff *d, const char *state, const char *error)
 	report_family_end(&d->report);
 	forget(d);
 	comparison_free(TAKE(d->comparison));
-	d->listing = false;
+	d->phase = DIFF_RESTS;
 	d->rests = 0;
 	d->at++;
 	wait_for(d, 0);
@@ -165,7 +172,7 @@ static void go_to_virtuals(struct nft_diff *d)
 {
 	const struct keeper *k = keeper(d);
 
-	d->listing = false;
+	d->phase = DIFF_RESTS;
 	if (!d->director || !virtuals_has_family(k->virtuals, k->frame.family)) {
 		tell(d, "compared", NULL);
 		return;
@@ -215,12 +222,20 @@ static void note_kind(frame_kind kind, bool right, void *arg)
 static void begin(struct nft_diff *d)
 {
 	struct keeper *k = keeper(d);
-	enum frame_state state = FRAME_ABSENT;
 
 	forget(d);
 	d->stamp = store_stamp(k->store);
-	store_look_begin(k->store);
+	store_look_at_nothing(k->store);
+	d->phase = DIFF_BEGINS;
+	wait_for(d, 0);
+}
+
+static void look_at_frame(struct nft_diff *d)
+{
+	const struct keeper *k = keeper(d);
+	enum frame_state state = FRAME_ABSENT;
 	int r = frame_look(&k->frame, d->wire, note_kind, d, &state, NULL);
+
 	if (r == 0 && state == FRAME_ABSENT)
 		find(d, REPORT_MISSING, "the table", NULL, NULL);
 	else if (r == 0 && state == FRAME_FOREIGN)
@@ -232,7 +247,7 @@ static void begin(struct nft_diff *d)
 	} else if (state < FRAME_DAMAGED) {
 		go_to_virtuals(d);
 	} else {
-		d->listing = true;
+		d->phase = DIFF_LISTS;
 		r = frame_list_begin(&k->frame, d->wire, &d->list);
 		if (r < 0)
 			fail(d, r);
@@ -264,18 +279,31 @@ static void one_missing(enum frame_map map, const void *key, const void *value,
 	find_element(arg, REPORT_MISSING, map, key, value, owner);
 }
 
-static void end(struct nft_diff *d)
+static void look_again(struct nft_diff *d)
+{
+	d->phase = DIFF_RESTS;
+	d->rests++;
+	wait_for(d, REPORT_REST_MS);
+}
+
+static void begin_more(struct nft_diff *d)
+{
+	if (store_look_begin(keeper(d)->store, KEEPER_PASS_ELEMENTS))
+		look_at_frame(d);
+	else
+		wait_for(d, 0);
+}
+
+static void end_more(struct nft_diff *d)
 {
 	struct keeper *k = keeper(d);
 
-	if ((!is_at_rest(k) || store_stamp(k->store) != d->stamp) && d->rests < REPORT_RESTS_MAX) {
-		d->listing = false;
-		d->rests++;
-		wait_for(d, REPORT_REST_MS);
-		return;
-	}
-	store_look_end(k->store, one_missing, d);
-	go_to_virtuals(d);
+	if ((!is_at_rest(k) || store_stamp(k->store) != d->stamp) && d->rests < REPORT_RESTS_MAX)
+		look_again(d);
+	else if (store_look_end(k->store, KEEPER_PASS_ELEMENTS, one_missing, d))
+		go_to_virtuals(d);
+	else
+		wait_for(d, 0);
 }
 
 static void list_more(struct nft_diff *d)
@@ -285,10 +313,10 @@ static void list_more(struct nft_diff *d)
 	for (int i = 0; r == 1 && i < DIFF_DATAGRAMS; i++)
 		r = frame_list_step(&keeper(d)->frame, d->wire, &d->list, one_element, d);
 	if (r == 0) {
-		end(d);
-	} else if (r == -EINTR && d->rests++ < REPORT_RESTS_MAX) {
-		d->listing = false;
-		wait_for(d, REPORT_REST_MS);
+		d->phase = DIFF_ENDS;
+		wait_for(d, 0);
+	} else if (r == -EINTR && d->rests < REPORT_RESTS_MAX) {
+		look_again(d);
 	} else if (r < 0) {
 		fail(d, r);
 	} else {
@@ -302,8 +330,12 @@ static void go_on(struct nft_diff *d)
 
 	if (d->comparison)
 		compare_more(d);
-	else if (d->listing)
+	else if (d->phase == DIFF_BEGINS)
+		begin_more(d);
+	else if (d->phase == DIFF_LISTS)
 		list_more(d);
+	else if (d->phase == DIFF_ENDS)
+		end_more(d);
 	else if (k->state == KEEPER_ABSENT)
 		tell(d, "absent", *k->last_error ? k->last_error : NULL);
 	else if (k->state == KEEPER_KEEPING && (is_at_rest(k) || d->rests >= REPORT_RESTS_MAX))

@@ -8,18 +8,9 @@
 
 typedef void element_fn(struct store *s, struct store_place *p, void *arg);
 
-static void each(struct store *s, element_fn *fn, void *arg)
-{
-	for (int i = 0; i < FRAME_MAPS; i++)
-		for (uint32_t n = 0; (n = elements_next(&s->maps[i], n));) {
-			struct store_place p = store_place_at(&s->maps[i], n);
-			fn(s, &p, arg);
-		}
-}
-
 /*
- * The same for the next *@left records, whether in use or not; what is left then.  True: there are
- * no more.
+ * Calls @fn with the elements among the next *@left records; what is left then.  True: there are no
+ * more.
  */
 static bool each_of_next(struct store *s, size_t *left, element_fn *fn, void *arg)
 {
@@ -179,9 +170,38 @@ static void unsee(struct store *s, struct store_place *p, void *arg)
 	p->e->seen = false;
 }
 
-void store_look_begin(struct store *s)
+/* The next record, one of *@left; 0: there is none. */
+static uint32_t step(const struct elements *t, uint32_t number, size_t *left)
 {
-	each(s, unsee, NULL);
+	if (number >= t->last)
+		return 0;
+	--*left;
+	return number + 1;
+}
+
+/* As each_of_next(), but anything may be wanted and released between two calls. */
+static bool look_at_some(struct store *s, size_t left, element_fn *fn, void *arg)
+{
+	for (struct store_cursor *c = &s->look; c->map < FRAME_MAPS; c->map++, c->number = 0)
+		while ((c->number = step(&s->maps[c->map], c->number, &left))) {
+			struct store_place p = store_place_at(&s->maps[c->map], c->number);
+			if (p.e->used)
+				fn(s, &p, arg);
+			if (left == 0)
+				return false;
+		}
+	s->look = (struct store_cursor){ 0 };
+	return true;
+}
+
+void store_look_at_nothing(struct store *s)
+{
+	s->look = (struct store_cursor){ 0 };
+}
+
+bool store_look_begin(struct store *s, size_t max)
+{
+	return look_at_some(s, max, unsee, NULL);
 }
 
 enum store_finding store_look(struct store *s, enum frame_map map, const void *key,
@@ -212,9 +232,9 @@ static void tell_unseen(struct store *s, struct store_place *p, void *arg)
 		      store_place_owner(s, p), l->arg);
 }
 
-void store_look_end(struct store *s, store_missing_fn *fn, void *arg)
+bool store_look_end(struct store *s, size_t max, store_missing_fn *fn, void *arg)
 {
 	struct looker l = { fn, arg };
 
-	each(s, tell_unseen, &l);
+	return look_at_some(s, max, tell_unseen, &l);
 }

@@ -264,8 +264,6 @@ void keeper_planned(struct keeper_service *s, bool again)
 	k->rendered++;
 	set_refused(s, NULL);
 	keeper_wait(s);
-	if (k->pause_for_refused)
-		k->next_ms = 0;
 }
 
 /*
@@ -278,6 +276,8 @@ void keeper_wish(struct keeper_service *s)
 		keeper_plan(s);
 	else
 		keeper_postpone(s);
+	if (s->k->pause_for_refused)
+		s->k->next_ms = 0;
 	keeper_kick(s->k);
 }
 

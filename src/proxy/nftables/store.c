@@ -308,13 +308,13 @@ void store_release_old(struct store *s, enum frame_map map, const void *key,
 		store_release(s, map, key, owner);
 }
 
-/* What waits with somebody large, or is deferred, the others cannot wait for. */
-static void hurry(struct store *s, struct store_place *p)
+/* What waits with somebody large the others cannot wait for, and nobody for what is deferred. */
+static void hurry(struct store *s, struct store_place *p, enum queue_lane lane)
 {
 	if (!p->e->waits)
 		return;
 	const struct queue_item *i = queue_at(&s->queue, p->e->waits);
-	if (i->lane == QUEUE_LARGE || i->part == QUEUE_DEFERRED)
+	if (i->part == QUEUE_DEFERRED || (i->lane == QUEUE_LARGE && lane == QUEUE_SMALL))
 		store_changed(s, p, QUEUE_SMALL);
 }
 
@@ -324,8 +324,7 @@ void store_share(struct store *s, enum frame_map map, const void *key,
 	struct store_place p = store_get_place(s, map, key);
 
 	if (p.e->who++ > 0) {
-		if (store_lane(owner) == QUEUE_SMALL)
-			hurry(s, &p);
+		hurry(s, &p, store_lane(owner));
 		return;
 	}
 	p.e->same = p.e->there;
@@ -419,6 +418,8 @@ static void count_shares(struct store *s, size_t max, struct share shares[static
 	for (uint32_t i = queue_first(&s->queue); i && s->n_taken < max; i = next) {
 		struct store_place p = place_in_queue(s, i);
 		next = queue_next(&s->queue, i);
+		if (is_deferred(s, i) && max != SIZE_MAX && !s->queue.retry)
+			break;
 		if (s->n_taken > 0 && max != SIZE_MAX &&
 		    is_deferred(s, i) != is_deferred(s, s->taken[0]))
 			break;

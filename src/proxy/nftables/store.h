@@ -93,15 +93,19 @@ bool store_compare(struct store *s, size_t max, store_stray_fn *stray, void *arg
 
 /*
  * A look at what the kernel has that changes nothing: each element that is found is compared with
- * what was written; @fn gets what was not found.  One look at a time.
+ * what was written; @fn gets what was not found.  One look at a time.  Its beginning and its end
+ * look at @max of all elements in a call, true: that was all; and what changes in between may come
+ * wrongly, so that store_stamp() has to be the same at both ends.
  */
 enum store_finding { STORE_SAME, STORE_CHANGED, STORE_UNKNOWN };
-void store_look_begin(struct store *s);
+/* Before the first call of the next, wherever the last look was given up. */
+void store_look_at_nothing(struct store *s);
+bool store_look_begin(struct store *s, size_t max);
 enum store_finding store_look(struct store *s, enum frame_map map, const void *key,
                               const void *value, const struct store_owner **ret_owner);
 typedef void store_missing_fn(enum frame_map map, const void *key, const void *value,
                               const struct store_owner *owner, void *arg);
-void store_look_end(struct store *s, store_missing_fn *fn, void *arg);
+bool store_look_end(struct store *s, size_t max, store_missing_fn *fn, void *arg);
 
 /* ---- what is to be written ---- */
 
@@ -123,7 +127,10 @@ typedef void store_write_fn(enum frame_map map, bool add, const struct frame_ele
 typedef bool store_needs_fn(frame_kind kind, void *arg);
 size_t store_take(struct store *s, size_t max, store_needs_fn *needs, store_write_fn *fn,
                   void *arg);
-/* Those that were deferred of owners that are not large are tried before what is of large ones. */
+/*
+ * Whether those that were deferred are to be tried: of owners that are not large before what is of
+ * large ones, the others after everything.
+ */
 void store_retry(struct store *s, bool now);
 void store_wrote(struct store *s);
 /* They stay where they were. */

@@ -39,6 +39,7 @@ struct store {
 	size_t n_astray;            /* deferred: in the kernel they lead to what is not known */
 	size_t n_strays, n_leaving; /* there though unwanted: as found, as expected */
 	struct store_cursor at;     /* of the pass under way */
+	struct store_cursor look;   /* of a look's */
 	bool forgetting;            /* it is one that forgets */
 	bool forgotten;             /* and not compared since */
 	bool placing;               /* what is lacking is put into rounds */

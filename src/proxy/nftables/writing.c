@@ -208,6 +208,15 @@ static void failed(struct keeper *k, int r, size_t n, const struct err *e)
 		k->ops->applied(k->arg);
 }
 
+/* Only what was refused is left to be written, if anything. */
+static void wait_for_refused(struct keeper *k)
+{
+	if (store_is_written(k->store))
+		return;
+	k->pause_for_refused = true;
+	k->next_ms = k->retry_ms;
+}
+
 /* One transaction. */
 static void write_once(struct keeper *k)
 {
@@ -226,10 +235,11 @@ static void write_once(struct keeper *k)
 	store_retry(k->store, clock_ms() >= k->retry_ms);
 	size_t n = store_take(k->store, max, on_needs, on_elements, k);
 	put_damaged_kinds(k);
-	if (n == 0 && k->sweep && !keeper_needs_frame(k))
+	if (n == 0 && k->sweep && store_is_written(k->store) && !keeper_needs_frame(k))
 		drop_unused_kinds(k);
 	if (wire_size(k->wire) == empty) {
 		k->sweep = false;
+		wait_for_refused(k);
 		return;
 	}
 	int r = wire_commit(k->wire, &e);
