@@ -80,6 +80,12 @@ struct kernel_server *ipvs_kernel_add(struct virtual_id id, const char *schedule
 	return s;
 }
 
+void ipvs_kernel_edit(struct kernel_server *s, const char *scheduler)
+{
+	strcpy(s->scheduler, scheduler);
+	s->flags = s->timeout_s = 0;
+}
+
 void ipvs_kernel_remove(struct kernel_server *s)
 {
 	*s = kernel.servers[--kernel.n];

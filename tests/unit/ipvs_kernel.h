@@ -53,6 +53,8 @@ struct kernel_endpoint *ipvs_kernel_endpoint(struct kernel_server *s,
                                              const struct virtual_endpoint *e);
 /* As somebody else does it; not stamped. */
 struct kernel_server *ipvs_kernel_add(struct virtual_id id, const char *scheduler);
+/* As `ipvsadm -E` does: all that was said of it is said anew, and it has no stamp. */
+void ipvs_kernel_edit(struct kernel_server *s, const char *scheduler);
 void ipvs_kernel_remove(struct kernel_server *s);
 void ipvs_kernel_add_endpoint(struct kernel_server *s, const struct virtual_endpoint *e,
                               uint32_t weight);

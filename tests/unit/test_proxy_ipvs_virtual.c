@@ -24,7 +24,9 @@
 #define LONG_MS 300000
 #define GRACE_S 20
 #define WISHES 10
+/* the mark of somebody else's, which has the tag by chance */
 #define ENDPOINTS 6
+#define FOREIGN 0x1800u
 
 static struct event_base *base;
 static struct virtuals *self;
@@ -222,6 +224,8 @@ static void others_servers_are_left_alone(void **state)
 
 	(void)state;
 	ipvs_kernel_add_endpoint(s, &e, 5);
+	ipvs_kernel_add((struct virtual_id){ 0x1387, 4 }, "rr");
+	set(0x1387, 4, IPPROTO_TCP, "", 3);
 	set(0x1388, 4, IPPROTO_TCP, "", 3);
 	set(0x1389, 4, IPPROTO_TCP, "", 3);
 	virtuals_complete(self);
@@ -233,12 +237,15 @@ static void others_servers_are_left_alone(void **state)
 	assert_int_equal(s->list[0].weight, 5);
 	assert_string_equal(s->scheduler, "rr");
 	assert_string_equal(refusal(0x1388), "the kernel refuses the virtual server 0x1388 with "
-	                                     "scheduler none: File exists");
+	                                     "scheduler none: File exists (somebody else's, with "
+	                                     "the same mark)");
 	assert_false(is_ready(0x1388));
 	assert_true(is_ready(0x1389));
-	assert_int_equal(virtuals_n_refused(self, 4), 1);
+	assert_int_equal(virtuals_n_refused(self, 4), 2);
+	assert_int_equal(server(0x1387)->n + server(0x1387)->timeout_s, 0);
 	assert_true(virtuals_is_settled(self) && !virtuals_is_in_sync(self));
-	ipvs_kernel_remove(s);
+	ipvs_kernel_remove(server(0x1387));
+	ipvs_kernel_remove(server(0x1388));
 	pass(LONG_MS);
 	assert_true(is_ready(0x1388));
 	assert_null(refusal(0x1388));
@@ -341,6 +348,108 @@ static void what_others_change_is_mended(void **state)
 	assert_int_equal(serving(0x1003, 4, true), 7);
 	assert_string_equal(server(0x1004)->scheduler, "mh");
 	assert_true(virtuals_stats(self).repairs == 3 && n_failed == 0);
+}
+
+/* As `ipvsadm -E` does, also with the scheduler that it has. */
+static void what_others_edit_is_mended(void **state)
+{
+	size_t before;
+
+	(void)state;
+	set(0x1002, 4, IPPROTO_TCP, "", 7);
+	set(0x1003, 4, IPPROTO_TCP, "wlc", 7);
+	set(0x1004, 4, IPPROTO_TCP, "", 7);
+	set(0x1005, 4, IPPROTO_TCP, "", 7);
+	set(0x1006, 4, IPPROTO_TCP, "", 0);
+	virtuals_complete(self);
+	pass(100);
+	before = kernel.n_operations;
+	ipvs_kernel_edit(server(0x1002), "rr");
+	ipvs_kernel_edit(server(0x1003), "wlc");
+	ipvs_kernel_edit(server(0x1004), "none");
+	ipvs_kernel_edit(server(0x1006), "rr");
+	virtuals_audit(self);
+	pass(2000);
+	assert_int_equal(serving(0x1002, 4, true), 7);
+	assert_int_equal(serving(0x1003, 4, false), 7);
+	assert_int_equal(serving(0x1004, 4, true), 7);
+	assert_string_equal(server(0x1002)->scheduler, "mh");
+	assert_int_equal(server(0x1002)->flags, server(0x1005)->flags);
+	assert_string_equal(server(0x1004)->scheduler, "mh");
+	assert_int_equal(serving(0x1006, 4, true), 0);
+	assert_string_equal(server(0x1006)->scheduler, "mh");
+	assert_int_equal(done_since(before), 4);
+	assert_int_equal(virtuals_stats(self).repairs, 4);
+	assert_true(virtuals_is_in_sync(self) && n_failed == 0);
+}
+
+static void what_others_edit_and_fill_is_mended(void **state)
+{
+	const struct virtual_endpoint other = endpoint(4, 5);
+
+	(void)state;
+	set(0x1002, 4, IPPROTO_UDP, "", 7);
+	virtuals_complete(self);
+	pass(100);
+	ipvs_kernel_edit(server(0x1002), "rr");
+	ipvs_kernel_add_endpoint(server(0x1002), &other, 3);
+	server(0x1002)->list[2].weight = 0;
+	virtuals_audit(self);
+	pass(2000);
+	assert_int_equal(serving(0x1002, 4, true), 7);
+	assert_null(ipvs_kernel_endpoint(server(0x1002), &other));
+	assert_int_equal(virtuals_stats(self).repairs, 1);
+}
+
+static void what_others_edit_while_it_drains_goes(void **state)
+{
+	(void)state;
+	set(0x1002, 4, IPPROTO_TCP, "", 7);
+	virtuals_complete(self);
+	pass(100);
+	server(0x1002)->list[0].active = 1;
+	virtuals_remove(self, (struct virtual_id){ 0x1002, 4 });
+	pass(5000);
+	ipvs_kernel_edit(server(0x1002), "rr");
+	virtuals_audit(self);
+	pass(5000);
+	assert_non_null(server(0x1002));
+	pass(GRACE_S * 1000);
+	assert_null(server(0x1002));
+	assert_int_equal(virtuals_stats(self).repairs, 0);
+}
+
+/*
+ * Who deletes ours and makes one of his own with that mark, has it; also with an endpoint of ours.
+ */
+static void what_others_put_in_its_place_stays_theirs(void **state)
+{
+	const struct virtual_endpoint mine = endpoint(4, 0), other = endpoint(4, 5);
+
+	(void)state;
+	set(0x1002, 4, IPPROTO_TCP, "", 7);
+	set(0x1003, 4, IPPROTO_TCP, "", 7);
+	set(0x1004, 4, IPPROTO_TCP, "", 0);
+	virtuals_complete(self);
+	pass(100);
+	for (uint32_t mark = 0x1002; mark <= 0x1004; mark++) {
+		ipvs_kernel_remove(server(mark));
+		struct kernel_server *s = ipvs_kernel_add((struct virtual_id){ mark, 4 }, "rr");
+		ipvs_kernel_add_endpoint(s, &other, 3);
+	}
+	ipvs_kernel_add_endpoint(server(0x1003), &mine, 3);
+	const struct kernel_server first = *server(0x1002), second = *server(0x1003),
+				   third = *server(0x1004);
+	virtuals_audit(self);
+	pass(LONG_MS);
+	set(0x1002, 4, IPPROTO_TCP, "", 3);
+	pass(LONG_MS);
+	assert_memory_equal(server(0x1002), &first, sizeof(first));
+	assert_memory_equal(server(0x1003), &second, sizeof(second));
+	assert_memory_equal(server(0x1004), &third, sizeof(third));
+	assert_non_null(strstr(refusal(0x1002), "somebody else's, with the same mark"));
+	assert_non_null(refusal(0x1003));
+	assert_false(is_ready(0x1002) || is_ready(0x1003));
 }
 
 /* As `ipvsadm -C` does; no audit is waited for. */
@@ -449,7 +558,7 @@ static void meddle(void)
 
 	if (s->timeout_s != IPVS_STAMP_S)
 		return;
-	switch (virtual_random(5)) {
+	switch (virtual_random(6)) {
 	case 0:
 		ipvs_kernel_remove(s);
 		break;
@@ -464,6 +573,10 @@ static void meddle(void)
 	case 3:
 		if (s->n > 0)
 			s->list[0].weight = (uint32_t)virtual_random(3);
+		break;
+	case 4:
+		if (s->n > 0)
+			ipvs_kernel_edit(s, virtual_random(2) ? "rr" : s->scheduler);
 		break;
 	default:
 		for (size_t i = 0; i < s->n; i++)
@@ -491,9 +604,21 @@ static void spoil(void)
 	}
 }
 
+/*
+ * What is edited while something else goes wrong may count as somebody else's; so it does in a new
+ * life.
+ */
+static void stamp_all(void)
+{
+	for (size_t i = 0; i < kernel.n; i++)
+		if (kernel.servers[i].id.mark != FOREIGN)
+			kernel.servers[i].timeout_s = IPVS_STAMP_S;
+}
+
 static void begin_anew(void)
 {
 	virtuals_stop(self);
+	stamp_all();
 	kernel.n_errors = kernel.n_lost = 0;
 	start();
 	for (unsigned int i = 0; i < WISHES; i++)
@@ -565,7 +690,7 @@ static void one_life(uint64_t seed)
 	ipvs_kernel_init();
 	memset(wishes, 0, sizeof(wishes));
 	base = event_base_new();
-	struct kernel_server *s = ipvs_kernel_add((struct virtual_id){ 0x1800, 4 }, "wlc");
+	struct kernel_server *s = ipvs_kernel_add((struct virtual_id){ FOREIGN, 4 }, "wlc");
 	ipvs_kernel_add_endpoint(s, &e, 2);
 	const struct kernel_server foreign = *s;
 	start();
@@ -576,6 +701,7 @@ static void one_life(uint64_t seed)
 		something_happens();
 	kernel.n_errors = kernel.n_lost = kernel.n_interrupted = kernel.n_gaps = 0;
 	pass(LONG_MS);
+	stamp_all();
 	virtuals_audit(self);
 	pass(LONG_MS);
 	check_end(&foreign);
@@ -608,6 +734,10 @@ int main(void)
 		ALONE(an_unknown_scheduler_has_a_substitute),
 		ALONE(schedulers_are_bounded),
 		ALONE(what_others_change_is_mended),
+		ALONE(what_others_edit_is_mended),
+		ALONE(what_others_edit_and_fill_is_mended),
+		ALONE(what_others_edit_while_it_drains_goes),
+		ALONE(what_others_put_in_its_place_stays_theirs),
 		ALONE(what_is_emptied_is_filled_at_once),
 		ALONE(a_list_that_lacks_some_harms_nobody),
 		ALONE(counters_are_those_of_the_last_audit),

@@ -25,13 +25,14 @@ struct entry {
 	enum entry_place place;
 	/* the one that is wished for; SCHEDULERS_NONE: there was no room for it */
 	uint8_t scheduler;
-	bool changing; /* what is wanted of it is not written yet */
-	bool damaged;  /* others have changed it, which is not mended yet */
-	bool doubt;    /* what the kernel has of it is not known */
-	bool missed;   /* a list of all lacked it, so it is asked for */
-	bool known;    /* its endpoints are */
-	bool seen;     /* by the reading that goes on */
-	int error;     /* of the operations that were sent, the first one */
+	bool changing;  /* what is wanted of it is not written yet */
+	bool damaged;   /* others have changed it, which is not mended yet */
+	bool doubt;     /* what the kernel has of it is not known */
+	bool missed;    /* a list of all lacked it, so it is asked for */
+	bool unstamped; /* one of its mark has no stamp; its endpoints will tell whose it is */
+	bool known;     /* its endpoints are */
+	bool seen;      /* by the reading that goes on */
+	int error;      /* of the operations that were sent, the first one */
 	size_t n_sent, n_wanted;
 	unsigned int failures;
 	int64_t due_ms; /* in ENTRY_PAUSED */

@@ -173,7 +173,7 @@ void ledger_found(struct ledger *l, const struct ipvs_server *f)
 	bool was_there = e->s.there && e->known;
 	bool same = e->s.has_flags == f->flags && !strcmp(e->s.has_scheduler, f->scheduler);
 	count(e, &f->counters);
-	e->missed = false;
+	e->missed = e->unstamped = false;
 	/* It may be from before that was written; who is in doubt is asked for after that. */
 	if ((e->seen && !e->doubt) || e->place == ENTRY_SENT)
 		return;
@@ -194,7 +194,7 @@ static void lost(struct ledger *l, struct entry *e)
 {
 	damage(l, e);
 	server_lost(&e->s);
-	e->doubt = e->missed = false;
+	e->doubt = e->missed = e->unstamped = false;
 	if (e->s.wanted)
 		entries_move(&l->book, e, ENTRY_DIRTY);
 	else
@@ -232,6 +232,32 @@ void ledger_found_none(struct ledger *l, struct virtual_id id)
 		lost(l, e);
 }
 
+bool ledger_found_unstamped(struct ledger *l, struct virtual_id id)
+{
+	struct entry *e = entries_find(&l->book, id);
+
+	if (e && e->known) {
+		e->unstamped = true;
+		return true;
+	}
+	ledger_found_none(l, id);
+	return false;
+}
+
+/*
+ * Whoever edits a virtual server, as `ipvsadm -E` does, says all of it anew, so that the stamp
+ * goes, and leaves its endpoints.  Nobody else has one of this mark with all endpoints of ours, or
+ * with any at all where it is not known which these are.
+ */
+static bool is_still_ours(const struct entry *e, const struct ipvs_endpoint *list, size_t n)
+{
+	size_t n_ours = server_n_found(&e->s, list, n);
+
+	if (e->doubt)
+		return n_ours > 0;
+	return n_ours == e->s.n_there && (n_ours > 0 || n == 0);
+}
+
 void ledger_found_endpoints(struct ledger *l, struct virtual_id id,
                             const struct ipvs_endpoint *list, size_t n)
 {
@@ -239,10 +265,16 @@ void ledger_found_endpoints(struct ledger *l, struct virtual_id id,
 
 	if (!e)
 		return;
-	if (!server_found(&e->s, list, n))
+	if (e->unstamped && !is_still_ours(e, list, n)) {
+		lost(l, e);
+		return;
+	}
+	if (!server_found(&e->s, list, n) || e->unstamped)
 		damage(l, e);
+	if (e->unstamped)
+		server_unstamped(&e->s);
 	e->known = true;
-	e->doubt = e->missed = false;
+	e->doubt = e->missed = e->unstamped = false;
 	entries_move(&l->book, e, e->s.wanted || l->complete ? ENTRY_DIRTY : ENTRY_REST);
 }
 
@@ -349,6 +381,8 @@ static void note_refusal(struct ledger *l, struct entry *e, const struct ipvs_op
 	buf_printf(&text, "the kernel refuses ");
 	ipvs_describe(o, &text);
 	buf_printf(&text, ": %s", strerror(-e->error));
+	if (o->verb == IPVS_ADD_SERVER && e->error == -EEXIST)
+		buf_puts(&text, " (somebody else's, with the same mark)");
 	if (!e->refusal && !l->fresh_refusal)
 		l->fresh_refusal = xstrdup(buf_str(&text));
 	entries_refuse(&l->book, e, buf_str(&text));

@@ -65,10 +65,16 @@ void ledger_found(struct ledger *l, const struct ipvs_server *s);
 void ledger_end_reading(struct ledger *l);
 /*
  * One that is to be read; false: none is now.  @ret_itself: whether it is there at all is to be
- * asked, too: ledger_found() or ledger_found_none().  Then its endpoints, in the kernel's order.
+ * asked, too: ledger_found(), ledger_found_unstamped() or ledger_found_none().  Then its endpoints,
+ * in the kernel's order.
  */
 bool ledger_next_unread(struct ledger *l, struct virtual_id *ret_id, bool *ret_itself);
 void ledger_found_none(struct ledger *l, struct virtual_id id);
+/*
+ * One of its mark is there, without our stamp.  True: that may be ours all the same, which its
+ * endpoints will tell.  False: it is somebody else's, and ours is gone.
+ */
+bool ledger_found_unstamped(struct ledger *l, struct virtual_id id);
 void ledger_found_endpoints(struct ledger *l, struct virtual_id id,
                             const struct ipvs_endpoint *list, size_t n);
 /* It could not be read. */

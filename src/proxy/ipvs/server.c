@@ -202,6 +202,12 @@ void server_lost(struct server *s)
 	s->n_there = 0;
 }
 
+/* No scheduler has this name. */
+void server_unstamped(struct server *s)
+{
+	s->has_scheduler[0] = '\0';
+}
+
 static int by_place(const void *a, const void *b)
 {
 	const struct server_endpoint *const *x = a, *const *y = b;
@@ -228,6 +234,16 @@ static struct server_endpoint *look_up(struct server_endpoint **index, size_t n,
 		bsearch(&at, index, n, sizeof(struct server_endpoint *), by_place);
 
 	return found ? *found : NULL;
+}
+
+size_t server_n_found(const struct server *s, const struct ipvs_endpoint *found, size_t n)
+{
+	cleanup_free struct server_endpoint **index = index_of(s->list, s->n_there);
+	size_t n_found = 0;
+
+	for (size_t i = 0; i < n; i++)
+		n_found += look_up(index, s->n_there, &found[i].endpoint) != NULL;
+	return n_found;
 }
 
 static struct server_endpoint as_found(const struct ipvs_endpoint *f,

@@ -89,6 +89,12 @@ void server_fini(struct server *s);
 
 /* Nothing. */
 void server_lost(struct server *s);
+/*
+ * Somebody has changed it so that it has to be written again, as it should be; not its endpoints.
+ */
+void server_unstamped(struct server *s);
+/* How many of its endpoints that should be there are among those. */
+size_t server_n_found(const struct server *s, const struct ipvs_endpoint *found, size_t n);
 /* All its endpoints, the newest first.  Whether that is as it was thought to be. */
 bool server_found(struct server *s, const struct ipvs_endpoint *found, size_t n);
 

@@ -56,7 +56,8 @@ struct virtuals {
 
 	struct ipvs_endpoint *endpoints; /* of the one that is read */
 	size_t n_endpoints, cap_endpoints;
-	bool found; /* the one that was asked for */
+	bool found;     /* the one that was asked for */
+	bool unstamped; /* one of its mark, without our stamp */
 
 	struct histogram batch_seconds;
 	int64_t last_success_ms;
@@ -232,9 +233,10 @@ static void on_asked(const struct nlmsghdr *h, void *arg)
 	struct virtuals *v = arg;
 	struct ipvs_server s;
 
-	if (!ipvs_read_server(h, &s) || !s.stamped)
+	if (!ipvs_read_server(h, &s))
 		return;
-	v->found = true;
+	v->found = s.stamped;
+	v->unstamped = !s.stamped;
 	ledger_found(v->ledger, &s);
 }
 
@@ -249,7 +251,7 @@ static void on_endpoint(const struct nlmsghdr *h, void *arg)
 
 static int ask(struct virtuals *v, struct virtual_id id)
 {
-	v->found = false;
+	v->found = v->unstamped = false;
 	int r = channel_ask_server(v->channel, id);
 	while (r == 0 && (r = channel_step(v->channel, on_asked, v)) == 1)
 		r = 0;
@@ -288,6 +290,15 @@ static void read_on(struct virtuals *v, int r)
 	v->changed = v->changed || r != 1;
 }
 
+/* Otherwise the ledger is told that it is gone. */
+static bool is_there_unstamped(const struct virtuals *v)
+{
+	if (v->unstamped)
+		return ledger_found_unstamped(v->ledger, v->reading);
+	ledger_found_none(v->ledger, v->reading);
+	return false;
+}
+
 static bool read_next(struct virtuals *v)
 {
 	bool itself;
@@ -296,8 +307,7 @@ static bool read_next(struct virtuals *v)
 		return false;
 	v->n_endpoints = 0;
 	int r = itself ? ask(v, v->reading) : 0;
-	if (r == 0 && itself && !v->found) {
-		ledger_found_none(v->ledger, v->reading);
+	if (r == 0 && itself && !v->found && !is_there_unstamped(v)) {
 		v->changed = true;
 		return true;
 	}

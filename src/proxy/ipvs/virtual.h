@@ -13,7 +13,8 @@
  * IPVS tells nobody what others change; audits find it, and a look each second that all is gone.
  *
  * What others have there is never touched: ours are those with the tag in their mark and a stamp in
- * a field that is of no use otherwise.
+ * a field that is of no use otherwise.  Who edits one of ours drops that; it counts as ours if it
+ * still has the endpoints that it had.
  */
 
 #include <stdbool.h>
