@@ -6,11 +6,11 @@ Numbers of sets depend on which were free; so each is named by the endpoints in 
 """
 
 import re
-from dataclasses import dataclass
 
 from proxyroom import BY_NFTABLES, ns, save
 
-from lab import ipvs, netns
+from lab import netns, virtualservers
+from lab.virtualservers import Server
 
 # Of src/proxy/ipvs: the bit in the marks of our virtual servers, and the number of our protocol.
 TAG, PROTOCOL = 0x1000, 70
@@ -21,9 +21,9 @@ def state(node: str, mode: str) -> list[str]:
     """All rules, chains in an order of their own, rules within a chain in theirs."""
     if mode not in BY_NFTABLES:
         return _tables_of_iptables(save(node, mode))
-    servers = _servers(node) if mode == "ipvs" else []
+    servers = virtualservers.servers(ns(node)) if mode == "ipvs" else []
     lines = _tables_of_nftables(save(node, "nftables"), servers)
-    return lines + sorted(map(str, servers)) + (_routing(node) if mode == "ipvs" else [])
+    return lines + sorted(map(_line, servers)) + (_routing(node) if mode == "ipvs" else [])
 
 
 def ours(lines: list[str]) -> list[str]:
@@ -49,46 +49,24 @@ def _tables_of_iptables(lines: list[str]) -> list[str]:
 # ---- virtual servers, and what leads to them ----
 
 
-@dataclass
-class Server:
-    """As the kernel tells of it; `endpoints` the newest first, with how they are reached and their weight."""
-
-    name: list[str]  # its kind, its address or mark, the scheduler
-    endpoints: list[str]
-
-    @property
-    def mark(self) -> int:
-        """0: it is not one of ours."""
-        mark = int(self.name[1], 16) if self.name[0] == "FWM" else 0
-        return mark if mark & TAG else 0
-
-    @property
-    def table(self) -> str:
-        """Whose sets it is of: the family is told by the endpoints alone."""
-        return f"table ip{'6' * any('[' in one for one in self.endpoints)} fairlead"
-
-    @property
-    def content(self) -> str:
-        """To a scheduler that hashes, the order of endpoints is of meaning."""
-        scheduler = self.name[2]
-        endpoints = self.endpoints if scheduler in ("mh", "sh") else sorted(self.endpoints)
-        return " ".join([scheduler, *endpoints])
-
-    def __str__(self) -> str:
-        if self.mark:
-            return f"{OURS} virtual server for {self.table}: {self.content}"
-        return f"virtual server {' '.join(self.name)}: {self.content}"
+def _table(server: Server) -> str:
+    """Whose sets it is of."""
+    return f"table ip{'6' * (server.family == 6)} fairlead"
 
 
-def _servers(node: str) -> list[Server]:
-    """Of a few alone: the kernel counts other namespaces' servers, too, when it goes on after some 4 KB."""
-    found: list[Server] = []
-    for words in (line.split() for line in netns.output(ns(node), ["cat", str(ipvs.TABLE)]).splitlines()[3:]):
-        if words[0] == "->":
-            found[-1].endpoints.append(" ".join(words[1:4]))  # without how many connections it has
-        else:
-            found.append(Server(words, []))
-    return found
+def _content(server: Server) -> str:
+    """To a scheduler that hashes, the order of endpoints is of meaning."""
+    endpoints = list(map(str, server.endpoints))
+    if server.scheduler not in ("mh", "sh"):
+        endpoints.sort()
+    return " ".join([server.scheduler, *endpoints])
+
+
+def _line(server: Server) -> str:
+    how = f"flags {server.flags:#x}, time-out {server.timeout_s} s, {_content(server)}"
+    if server.mark & TAG:
+        return f"{OURS} virtual server for {_table(server)}: {how}"
+    return f"virtual server {server.where}: {how}"
 
 
 def _routing(node: str) -> list[str]:
@@ -127,7 +105,7 @@ def _order_of(line: str) -> tuple[str, ...]:
 
 
 def _named_by_content(lines: list[str], servers: list[Server]) -> list[str]:
-    sets = {(s.table, s.mark & ~TAG): [s.content] for s in servers if s.mark}
+    sets = {(_table(s), s.mark & ~TAG): [_content(s)] for s in servers if s.mark & TAG}
     for line in lines:
         if entry := re.fullmatch(r"(.*): map (?:members|endpoints): (0x\w+) \. \w+ : (.*)", line):
             sets.setdefault((entry[1], int(entry[2], 16)), []).append(entry[3])

@@ -5,6 +5,7 @@ Few addresses and node ports for many Services, so that several claim the same.
 """
 
 import random
+import re
 
 SERVICES, VIPS, NODE_PORTS = 24, 6, 4
 PORTS = ("tcp/80", "tcp/443", "udp/53", "sctp/9999")
@@ -17,9 +18,9 @@ class Churn:
         self.chance = random.Random(seed)
         self.wanted: dict[tuple[str, int], str] = {}
 
-    def lines(self) -> list[str]:
-        """All that is wanted, in any order."""
-        found = list(self.wanted.values())
+    def lines(self, kept: bool = True) -> list[str]:
+        """All that is wanted, in any order; without endpoints that are only kept, if @kept is False."""
+        found = [line if kept else re.sub(r" kept=\S+", "", line) for line in self.wanted.values()]
         self.chance.shuffle(found)
         return found
 

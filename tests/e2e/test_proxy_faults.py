@@ -19,7 +19,7 @@ from pathlib import Path
 import kernelfaults
 import pytest
 from kernelfaults import Faults
-from kernelstate import ours, state, theirs
+from kernelstate import TAG, ours, state, theirs
 from proxychurn import NODE_PORTS, SERVICES, VIPS, Churn
 from proxyroom import (
     BOTH,
@@ -38,7 +38,7 @@ from proxyroom import (
     seen,
 )
 
-from lab import ipvs, netns
+from lab import ipvs, netns, virtualservers
 from lab.proxyctl import Gone
 from lab.waiting import LabError, wait_for
 
@@ -264,8 +264,7 @@ def test_one_refusal_stops_nobody_else(
     for key in {" ".join(line.split()[1:3]) for line in TODAY}:
         wait_for(f"{key} to be there", lambda key=key: driver.ask(f"ready {key}") == "ready\n", 30)
     # Nor is anything there that would lead to it.
-    shown = "0AF40142" if (mode, address) == ("ipvs", ENDPOINT) else address
-    assert shown not in str(state(node, mode))
+    assert address not in str(state(node, mode))
     assert mode != "nftables" or address != ENDPOINT or CLUSTER_IP not in str(state(node, mode))
     status = driver.status()
     assert not status["in_sync"] and "t/dear" in json.dumps(status)
@@ -335,7 +334,15 @@ def damages_to_ipvs() -> Iterator[Damage]:
             yield False, [rule]
         yield False, [f"ip {family} route flush table {0x464C}"]
         yield False, [*rules, f"ip {family} route flush table {0x464C}"]
+    yield False, [edit_virtual_servers]
     yield True, [ipvs.flush]
+
+
+def edit_virtual_servers(namespace: str) -> None:
+    """Their scheduler; the kernel forgets what marks them as ours."""
+    for server in virtualservers.servers(namespace):
+        if server.mark & TAG:
+            virtualservers.edit(namespace, server, "rr")
 
 
 def damages_by_nft(chance: random.Random, node: str) -> Iterator[Damage]:
@@ -441,8 +448,7 @@ def test_clients_stay_where_others_have_filled_the_map(network: None) -> None:
     driver.stop()
 
 
-# In mode ipvs there are too many virtual servers for the kernel's list (kernelstate.py).
-@pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "ipvs"])
+@pytest.mark.parametrize("mode", MODES)
 def test_churn_leaves_what_a_cold_start_would_write(bench: Callable[..., str], mode: str) -> None:
     """Whatever the order, and whoever claims what somebody else has: also for a start with all of them."""
     node, churn = bench(mode), Churn(CHURN_SEED)
@@ -457,7 +463,9 @@ def test_churn_leaves_what_a_cold_start_would_write(bench: Callable[..., str], m
                 driver.stop()
                 driver.start(*churn.lines())
         driver.tell()
-        settled(node, mode, cold(bench, mode, *churn.lines()))
+        if mode == "ipvs":  # a cold start makes no virtual server's endpoint that is only kept
+            driver.tell(*churn.lines(kept=False))
+        settled(node, mode, cold(bench, mode, *churn.lines(kept=mode != "ipvs")))
         driver.tell()
     driver.stop()
 

@@ -14,8 +14,9 @@ from proxyload import Downloads, Pod
 from proxyroom import BOTH, BUILD, CLIENT, NODE, POD, A, B, Driver, nft, ns, outcome, seen, talk
 from test_proxy_load import VIP, deployment
 
-from lab import ipvs, netns
+from lab import ipvs, netns, virtualservers
 from lab.load import Load
+from lab.virtualservers import Server
 from lab.waiting import PATIENCE, wait_for
 
 pytest_plugins = ["proxyroom"]
@@ -44,16 +45,8 @@ def running(*lines: str, node: str = "node1", options: tuple[str, ...] = ()) -> 
 # ---- what others have ----
 
 
-def virtual_servers(node: str) -> list[str]:
-    """Each with its endpoints, without how many connections these have."""
-    listed = netns.output(ns(node), ["cat", str(ipvs.TABLE)])
-    found: list[str] = []
-    for words in (line.split() for line in listed.splitlines()[3:]):  # below the heads of servers and of endpoints
-        if words[0] == "->":
-            found[-1] += " " + " ".join(words[1:4])
-        else:
-            found.append(" ".join(words))
-    return found
+def virtual_servers(node: str) -> list[Server]:
+    return virtualservers.servers(ns(node))
 
 
 def test_virtual_servers_of_others_stay(network: None) -> None:

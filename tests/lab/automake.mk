@@ -9,5 +9,5 @@ EXTRA_DIST += \
 	tests/lab/doors.py tests/lab/dual.py tests/lab/externaldns.py tests/lab/frr.py tests/lab/habits.py \
 	tests/lab/chart_schema.py tests/lab/ipvs.py tests/lab/junit.py tests/lab/kubelet.py tests/lab/kubernetes.py tests/lab/limits.py \
 	tests/lab/load.py tests/lab/nameserver.py tests/lab/ndp.py tests/lab/net.py tests/lab/netns.py \
-	tests/lab/processes.py tests/lab/proxyctl.py tests/lab/pystyle.py tests/lab/router.py tests/lab/rundir.py \
+	tests/lab/processes.py tests/lab/proxyctl.py tests/lab/pystyle.py tests/lab/router.py tests/lab/rundir.py tests/lab/virtualservers.py \
 	tests/lab/slices.py tests/lab/waiting.py tests/lab/web.py tests/lab/writes.py
