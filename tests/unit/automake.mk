@@ -18,7 +18,8 @@ NFT_LIFE_SOURCES = tests/unit/nft_kernel.c tests/unit/nft_kernel.h tests/unit/nf
 
 # And these to tests/unit/ipvs_kernel.c.
 IPVS_KERNEL = -Wl,--wrap=channel_open,--wrap=channel_close,--wrap=channel_apply,--wrap=channel_list_servers \
-	-Wl,--wrap=channel_ask_server,--wrap=channel_list_endpoints,--wrap=channel_step
+	-Wl,--wrap=channel_ask_server,--wrap=channel_list_endpoints,--wrap=channel_step \
+	-Wl,--wrap=settings_suspend_expiry,--wrap=settings_resume_expiry
 
 check_PROGRAMS += tests/unit/test_base
 TESTS += tests/unit/test_base

@@ -15,6 +15,7 @@
 
 #include "fairlead/mem.h"
 #include "proxy/ipvs/channel.h"
+#include "proxy/ipvs/settings.h"
 
 struct ipvs_kernel kernel;
 
@@ -105,6 +106,24 @@ void ipvs_kernel_remove_endpoint(struct kernel_server *s, size_t i)
 	memmove(&s->list[i], &s->list[i + 1], (--s->n - i) * sizeof(s->list[0]));
 }
 
+/* ---- settings ---- */
+
+int __wrap_settings_suspend_expiry(void);
+void __wrap_settings_resume_expiry(int was);
+
+int __wrap_settings_suspend_expiry(void)
+{
+	kernel.is_expiry_off = true;
+	return 2;
+}
+
+void __wrap_settings_resume_expiry(int was)
+{
+	if (was != 2)
+		abort();
+	kernel.is_expiry_off = false;
+}
+
 /* ---- operations ---- */
 
 static bool has_scheduler(const char *name)
@@ -177,8 +196,12 @@ int __wrap_channel_apply(struct channel *c, const struct ipvs_operation *list, s
 	/* What moves would be gone until the next batch. */
 	if (list[n - 1].moves)
 		abort();
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		/* Nor must its connections end. */
+		if (list[i].moves && !kernel.is_expiry_off)
+			abort();
 		ret_errors[i] = do_one(&list[i]);
+	}
 	if (kernel.n_lost == 0)
 		return 0;
 	kernel.n_lost--;

@@ -4,8 +4,8 @@
 
 /*
  * A made-up kernel's IPVS, for programs that are linked with IPVS_KERNEL (tests/unit/automake.mk):
- * the linker leads the functions of src/proxy/ipvs/channel.h here.  What it tells are the messages
- * that the kernel sends.
+ * the linker leads the functions of src/proxy/ipvs/channel.h here, and those of settings.h that
+ * belong to a batch.  What it tells are the messages that the kernel sends.
  */
 
 #include <stdbool.h>
@@ -35,6 +35,7 @@ struct ipvs_kernel {
 	size_t n;
 	size_t n_operations, n_batches; /* that were tried, but to probe */
 	const char *schedulers;         /* "mh rr wlc": those that it has */
+	bool is_expiry_off;             /* connections to an endpoint that is gone do not end now */
 
 	/* ---- what goes wrong ---- */
 	int error; /* of the next so many operations, which are not done */

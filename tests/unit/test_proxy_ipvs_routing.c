@@ -109,6 +109,15 @@ static bool leads(struct rtnl_rule *rule, uint32_t tag)
 	return has_tag(rule, tag) && rtnl_rule_get_table(rule) == ROUTING_TABLE;
 }
 
+/* What comes from the node itself passes by. */
+static bool passes(struct rtnl_rule *rule, uint32_t tag)
+{
+	const char *device = rtnl_rule_get_iif(rule);
+
+	return has_tag(rule, tag) && rtnl_rule_get_action(rule) == FR_ACT_GOTO && device &&
+	       !strcmp(device, "lo");
+}
+
 /* Both families' routes of our table; with @deletes they are gone then. */
 static size_t count_routes(bool deletes)
 {
@@ -133,6 +142,7 @@ static void expect_whole(uint32_t tag)
 {
 	assert_int_equal(count_rules(has_tag, tag, false), RULES * FAMILIES);
 	assert_int_equal(count_rules(leads, tag, false), FAMILIES);
+	assert_int_equal(count_rules(passes, tag, false), FAMILIES);
 	assert_int_equal(count_routes(false), FAMILIES);
 	assert_true(routing_stands(w.routing, 4));
 	assert_true(routing_stands(w.routing, 6));
