@@ -143,7 +143,7 @@ void record_read(struct record *r, const struct kube_service *s, const struct re
                  int64_t generation);
 /*
  * Takes over what is left of an object that cannot be read: the Service holds the addresses found
- * there, and asks for nothing.
+ * there, and those that a write may still give it, and asks for nothing.
  */
 void record_salvage(struct record *r, const struct kube_remains *s);
 struct seniority record_turn(const struct record *r);

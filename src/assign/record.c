@@ -200,6 +200,29 @@ static void forget_wishes(struct record_part *p, unsigned int use)
 	p->lacks = false;
 }
 
+/* What the last write may still give the part, or has, and the watch has not shown it. */
+static size_t add_open(const struct record *r, const struct record_part *p, bool written,
+                       struct addr *addrs, size_t n, size_t max)
+{
+	bool open = r->flight == RECORD_PATCHING || r->flight == RECORD_DOUBT || r->awaits;
+
+	for (size_t i = 0; open && written && i < p->n_want && n < max; i++)
+		if (!addrs_contain(addrs, n, &p->want[i]))
+			addrs[n++] = p->want[i];
+	return n;
+}
+
+static void salvage_status(struct record *r, const struct kube_remains *s)
+{
+	size_t max = s->n_ingress + ARRAY_LEN(r->lb.want);
+	cleanup_free struct addr *all = xcalloc(max, sizeof(*all));
+
+	if (s->n_ingress > 0)
+		memcpy(all, s->ingress, s->n_ingress * sizeof(*all));
+	ipam_read_held(&r->lb.request, all,
+	               add_open(r, &r->lb, r->under_way.ingress, all, s->n_ingress, max));
+}
+
 void record_salvage(struct record *r, const struct kube_remains *s)
 {
 	free(r->version);
@@ -207,7 +230,7 @@ void record_salvage(struct record *r, const struct kube_remains *s)
 	if (s->meta.creation_us)
 		r->creation_us = s->meta.creation_us;
 	forget_wishes(&r->lb, CONFIG_USE_LOAD_BALANCER);
-	ipam_read_held(&r->lb.request, s->ingress, s->n_ingress);
+	salvage_status(r, s);
 	if (s->n_external_ips + s->n_confirmed == 0 && !r->external)
 		return;
 	if (!r->external)
@@ -226,6 +249,8 @@ void record_salvage(struct record *r, const struct kube_remains *s)
 		else if (!addrs_contain(q->held, q->n_held, a))
 			q->held[q->n_held++] = *a;
 	}
+	q->n_held = (uint8_t)add_open(r, r->external, r->under_way.external_ips, q->held, q->n_held,
+	                              ARRAY_LEN(q->held));
 }
 
 struct seniority record_turn(const struct record *r)

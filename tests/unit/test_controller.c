@@ -25,7 +25,7 @@
 #include "virtual_kube.h"
 #include "virtual_loop.h"
 
-enum { SEEDS = 60, MANY = 6 };
+enum { SEEDS = 60, SEEDS_UNREADABLE = 100, MANY = 6 };
 #define SERVICE "/api/v1/namespaces/default/services/web"
 #define PATIENCE_MS 30000
 
@@ -1085,7 +1085,7 @@ static void test_unreadable(void **state)
 	(void)state;
 	static void (*const cases[])(void) = { held_in_its_status, on_its_way_there };
 
-	for (uint64_t i = 0; i < SEEDS * ARRAY_LEN(cases); i++) {
+	for (uint64_t i = 0; i < SEEDS_UNREADABLE * ARRAY_LEN(cases); i++) {
 		begin(i / ARRAY_LEN(cases) + 1, 50);
 		scene.which = i % ARRAY_LEN(cases);
 		scene.part = "/services/web/";
