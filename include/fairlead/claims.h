@@ -174,6 +174,7 @@ struct claims_table {
 	 * node answers for it.
 	 */
 	struct addr address;
+	struct addr address6; /* its IPv6 one, according to its heartbeats; none: not known */
 	int64_t asked_ms;
 	uint8_t unanswered; /* questions in a row */
 	bool answers;       /* it has answered once */

@@ -26,6 +26,9 @@ struct l2;
 struct l2_peer {
 	char node[64];
 	char interface[16];
+	/* what its node has on the segment, as far as it is known: none else */
+	uint8_t mac[6];
+	struct addr own4, own6;
 	bool alive, restarting, view_fresh;
 	bool refuses4, refuses6;  /* it says that it would carry no traffic for the family */
 	int64_t last_heard_ms;    /* clock_ms() */
@@ -37,6 +40,7 @@ struct l2_peer {
 /* An interface that this node serves addresses on, or would. */
 struct l2_segment {
 	char interface[16];
+	unsigned int index;     /* of the interface */
 	struct addr own4, own6; /* the node's, from which it speaks there; none: it has none */
 	uint8_t mac[6];
 	unsigned int mtu;
@@ -78,8 +82,8 @@ struct l2_options {
 };
 
 /*
- * Called from the urgent thread when states changed or there is a complaint: should wake the main
- * loop, which then fetches both.
+ * Called from the urgent thread when states changed, a peer came or went, or there is a complaint:
+ * should wake the main loop, which then fetches all of them.
  */
 typedef void l2_changed_cb(void *arg);
 

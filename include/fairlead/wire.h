@@ -13,7 +13,7 @@
  *	incarnation 8  sequence 4  claims digest 8  number of claims 4
  *	body by type:
  *	  heartbeat  interval in ms 2  multiplier 1  number 2  echoes (incarnation 8  sequence 4
- *	             proven 1)  more flags 1
+ *	             proven 1)  more flags 1  the sender's IPv6 address, :: for none 16
  *	  request    number 2  targets (incarnation 8)
  *	  snapshot   first address 16  last address 16  number 2  claims
  *	  recall     target's incarnation 8  number 2  claims
@@ -134,6 +134,8 @@ struct wire_msg {
 	uint16_t heartbeat_ms;
 	uint8_t multiplier;
 	uint8_t more; /* WIRE_HEARTBEAT: more flags */
+	/* WIRE_HEARTBEAT: what the sender's node has on the segment; none: not told, or nothing */
+	struct addr source6;
 
 	size_t n; /* elements in use of the array that the type has */
 	union {

@@ -357,6 +357,8 @@ void claims_receive(struct claims *c, int64_t now, struct member_peer *p, enum m
 	if (was == MEMBER_DEAD && !is_new)
 		t->unconfirmed = true;
 	nodes_heard(c, now, p, was, is_new, &msg->source);
+	if (msg->type == WIRE_HEARTBEAT)
+		t->address6 = msg->source.family == 6 ? msg->source : msg->source6;
 	if (!is_new && msg->seq != t->last_seq + 1)
 		doubt(c, now);
 	t->last_seq = msg->seq;

@@ -34,6 +34,7 @@
 #define COUNT_SIZE 2
 #define TIMING_SIZE 3
 #define MORE_SIZE 1
+#define SOURCE6_SIZE 16
 #define ECHO_SIZE 13
 #define CLAIM_SIZE 45
 /* of a snapshot */
@@ -111,7 +112,7 @@ size_t wire_room(enum wire_type type, size_t name_len, size_t mtu)
 
 	switch (type) {
 	case WIRE_HEARTBEAT:
-		head += TIMING_SIZE + MORE_SIZE;
+		head += TIMING_SIZE + MORE_SIZE + SOURCE6_SIZE;
 		size = ECHO_SIZE;
 		max = WIRE_ECHO_MAX;
 		break;
@@ -209,8 +210,11 @@ static void write_heartbeat(struct writer *w, const struct wire_msg *m, uint8_t 
 		writer_u32(w, m->echoes[i].seq);
 		writer_u8(w, m->echoes[i].proven);
 	}
-	if (version != V1)
-		writer_u8(w, m->more);
+	if (version == V1)
+		return;
+	writer_u8(w, m->more);
+	/* What it does not have is all zero. */
+	writer_bytes(w, m->source6.b, SOURCE6_SIZE);
 }
 
 static void write_body(struct writer *w, const struct wire_msg *m, uint8_t version)
@@ -305,6 +309,22 @@ static void read_claim(struct cursor *c, uint8_t version, struct wire_claim *cla
 	claim->flags = cursor_u8(c) & WIRE_CLAIM_FLAGS;
 }
 
+/* What heartbeats got later, as far as it is there. */
+static void read_more(struct cursor *c, struct wire_msg *m)
+{
+	struct addr a = { .family = 6 };
+
+	if (m->version == V1 || c->left == 0)
+		return;
+	m->more = cursor_u8(c);
+	if (c->left < SOURCE6_SIZE)
+		return;
+	cursor_bytes(c, a.b, SOURCE6_SIZE);
+	for (size_t i = 0; i < SOURCE6_SIZE; i++)
+		if (a.b[i])
+			m->source6 = a;
+}
+
 /* A count of elements; an impossible one makes the cursor bad. */
 static size_t read_count(struct cursor *c, size_t max)
 {
@@ -338,8 +358,7 @@ static bool read_body(struct cursor *c, struct wire_msg *m)
 			m->echoes[i].seq = cursor_u32(c);
 			m->echoes[i].proven = cursor_u8(c) & 1;
 		}
-		if (c->left > 0 && m->version != V1)
-			m->more = cursor_u8(c);
+		read_more(c, m);
 		return true;
 	case WIRE_REQUEST:
 		m->n = read_count(c, WIRE_TARGET_MAX);

@@ -33,6 +33,7 @@ struct board {
 	size_t n_states;
 	struct l2_peer *peers;
 	size_t n_peers;
+	uint64_t peers_digest; /* of whom there is, and where: the thread's own */
 	struct l2_segment *segments;
 	size_t n_segments;
 	struct l2_stats stats;

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "fairlead/clock.h"
+#include "fairlead/hash.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
 #include "fairlead/thread.h"
@@ -181,9 +182,24 @@ static void update_states(struct board *b, const struct attach *on, const struct
 	}
 }
 
-static void replace_peers(struct board *b, const struct attach *on)
+/* Of what makes others look at the peers anew: who holds, and where they are. */
+static uint64_t digest_peer(uint64_t digest, const struct l2_peer *p)
+{
+	bool holds = p->alive || p->restarting;
+
+	digest = hash_fnv(digest, p->node, sizeof(p->node));
+	digest = hash_fnv(digest, p->interface, sizeof(p->interface));
+	digest = hash_fnv(digest, p->mac, sizeof(p->mac));
+	digest = hash_fnv(digest, p->own4.b, sizeof(p->own4.b));
+	digest = hash_fnv(digest, p->own6.b, sizeof(p->own6.b));
+	return hash_fnv(digest, &holds, sizeof(holds));
+}
+
+/* True if other nodes are there than before, or the same ones have other addresses. */
+static bool replace_peers(struct board *b, const struct attach *on)
 {
 	size_t n = 0, max = 0;
+	uint64_t digest = HASH_FNV_BEGIN;
 
 	for (size_t i = 0; i < on->n; i++)
 		max += segment_n_slots(on->list[i]->segment);
@@ -196,10 +212,13 @@ static void replace_peers(struct board *b, const struct attach *on)
 			if (segment_peer(at->segment, slot, &b->peers[n])) {
 				memcpy(b->peers[n].interface, at->iface.name,
 				       sizeof(b->peers[n].interface));
-				n++;
+				digest = digest_peer(digest, &b->peers[n++]);
 			}
 	}
 	b->n_peers = n;
+	bool changed = digest != b->peers_digest;
+	b->peers_digest = digest;
+	return changed;
 }
 
 static void replace_segments(struct board *b, const struct attach *on)
@@ -208,6 +227,7 @@ static void replace_segments(struct board *b, const struct attach *on)
 	for (size_t i = 0; i < on->n; i++) {
 		struct l2_segment *s = &b->segments[i];
 		segment_tell(on->list[i]->segment, s);
+		s->index = (unsigned int)on->list[i]->iface.index;
 		memcpy(s->interface, on->list[i]->iface.name, sizeof(s->interface));
 	}
 	b->n_segments = on->n;
@@ -269,7 +289,7 @@ static void publish(struct l2 *l2, int64_t now)
 		replace_states(b, &l2->attach, l2->snapshot);
 	else
 		update_states(b, &l2->attach, l2->snapshot);
-	replace_peers(b, &l2->attach);
+	bool peers = replace_peers(b, &l2->attach);
 	replace_segments(b, &l2->attach);
 	replace_troubles(b, &l2->found);
 	board_say(b);
@@ -278,7 +298,7 @@ static void publish(struct l2 *l2, int64_t now)
 	b->unsaid.n = 0;
 	b->republish = l2->tell_troubles = false;
 	b->n_changes = 0;
-	if ((states || complaints) && l2->changed)
+	if ((states || complaints || peers) && l2->changed)
 		l2->changed(l2->changed_arg);
 }
 

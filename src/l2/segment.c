@@ -174,6 +174,7 @@ static void send_heartbeat(struct segment *s, int64_t now)
 	fit_messages(s, now);
 	member_beat(&s->member, now, &msg);
 	msg.more = claims_more(&s->claims);
+	msg.source6 = s->sources.v6;
 	if (wire_key_empty(s->key))
 		return;
 	send_message(s, &msg);

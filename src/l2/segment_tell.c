@@ -58,18 +58,24 @@ size_t segment_n_slots(const struct segment *s)
 bool segment_peer(const struct segment *s, size_t slot, struct l2_peer *ret_peer)
 {
 	const struct member_peer *p = s->member.peers[slot];
-	uint8_t refuses = slot < s->claims.n_tables ? s->claims.tables[slot].refuses : 0;
+	static const struct claims_table unknown;
+	const struct claims_table *t =
+		slot < s->claims.n_tables ? &s->claims.tables[slot] : &unknown;
 
 	if (!p)
 		return false;
-	*ret_peer = (struct l2_peer){ .alive = p->state == MEMBER_ALIVE,
+	*ret_peer = (struct l2_peer){ .own6 = t->address6,
+		                      .alive = p->state == MEMBER_ALIVE,
 		                      .restarting = p->state == MEMBER_RESTARTING,
 		                      .view_fresh = p->flags & WIRE_FRESH,
-		                      .refuses4 = refuses & WIRE_REFUSES_4,
-		                      .refuses6 = refuses & WIRE_REFUSES_6,
+		                      .refuses4 = t->refuses & WIRE_REFUSES_4,
+		                      .refuses6 = t->refuses & WIRE_REFUSES_6,
 		                      .last_heard_ms = p->heard_directly_ms,
 		                      .lost_lately = member_lost_lately(p),
 		                      .n_lost = p->n_lost };
+	if (t->address.family == 4)
+		ret_peer->own4 = t->address;
+	memcpy(ret_peer->mac, p->mac, sizeof(ret_peer->mac));
 	memcpy(ret_peer->node, p->name, sizeof(ret_peer->node));
 	return true;
 }

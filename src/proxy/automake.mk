@@ -146,6 +146,7 @@ libfairlead_a_SOURCES += \
 	src/proxy/nftables/queue.c \
 	src/proxy/nftables/queue.h \
 	src/proxy/nftables/reading.c \
+	src/proxy/nftables/relay.c \
 	src/proxy/nftables/rule.c \
 	src/proxy/nftables/rule.h \
 	src/proxy/nftables/rule_private.h \
@@ -166,7 +167,8 @@ libfairlead_a_SOURCES += \
 	src/proxy/nftables/writing.c
 noinst_HEADERS += \
 	include/fairlead/packet.h \
-	include/fairlead/proxy.h
+	include/fairlead/proxy.h \
+	include/fairlead/relay.h
 
 check_PROGRAMS += tests/unit/test_proxy_traffic
 TESTS += tests/unit/test_proxy_traffic

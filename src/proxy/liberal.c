@@ -5,12 +5,24 @@
 
 #include <stdio.h>
 
-bool liberal_is_on(void)
+#define SYSCTL "/proc/sys/net/netfilter/nf_conntrack_tcp_"
+
+static bool has(const char *path, int first)
 {
-	FILE *f = fopen("/proc/sys/net/netfilter/nf_conntrack_tcp_be_liberal", "re");
+	FILE *f = fopen(path, "re");
 	int c = f ? fgetc(f) : EOF;
 
 	if (f)
 		fclose(f);
-	return c == '1';
+	return c == first;
+}
+
+bool liberal_is_on(void)
+{
+	return has(SYSCTL "be_liberal", '1');
+}
+
+bool liberal_is_loose(void)
+{
+	return !has(SYSCTL "loose", '0');
 }

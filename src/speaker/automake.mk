@@ -13,6 +13,8 @@ libfairlead_a_SOURCES += \
 	src/speaker/events.h \
 	src/speaker/feeds.c \
 	src/speaker/feeds.h \
+	src/speaker/former.c \
+	src/speaker/former.h \
 	src/speaker/health.c \
 	src/speaker/health.h \
 	src/speaker/health_ports.c \
@@ -38,6 +40,8 @@ libfairlead_a_SOURCES += \
 	src/speaker/passwords.h \
 	src/speaker/pulse.c \
 	src/speaker/pulse.h \
+	src/speaker/relaying.c \
+	src/speaker/relaying.h \
 	src/speaker/report.c \
 	src/speaker/report.h \
 	src/speaker/routes.c \
@@ -79,6 +83,11 @@ check_PROGRAMS += tests/unit/test_speaker
 TESTS += tests/unit/test_speaker
 tests_unit_test_speaker_SOURCES = tests/unit/test_speaker.c tests/unit/unit.h tests/unit/world.c tests/unit/world.h
 tests_unit_test_speaker_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_former
+TESTS += tests/unit/test_former
+tests_unit_test_former_SOURCES = tests/unit/test_former.c tests/unit/unit.h
+tests_unit_test_former_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += tests/unit/test_large
 TESTS += tests/unit/test_large

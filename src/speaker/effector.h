@@ -77,7 +77,7 @@ struct effector {
 };
 
 extern const struct effector segments_effector, bgp_effector, sinks_effector, health_effector,
-	rules_effector;
+	relaying_effector, rules_effector;
 /* All of them, in order, ended by NULL. */
 extern const struct effector *const speaker_effectors[];
 

@@ -21,6 +21,7 @@
 #include "speaker/events.h"
 #include "speaker/options.h"
 #include "speaker/pulse.h"
+#include "speaker/relaying.h"
 #include "speaker/served.h"
 
 #define RESTART_HOLD_MS 5000
@@ -160,6 +161,7 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 		return;
 	l2_states(sp->l2, &states, &n);
 	announce_states(sp->announce, states, n);
+	relaying_follow(sp, states, n);
 	free(states);
 	log_complaints(sp);
 }

@@ -24,6 +24,7 @@
 #include "speaker/feeds.h"
 #include "speaker/needed.h"
 #include "speaker/pulse.h"
+#include "speaker/relaying.h"
 #include "speaker/report.h"
 #include "speaker/secrets.h"
 #include "speaker/segments.h"
@@ -37,7 +38,8 @@
 /* ---- one turn ---- */
 
 const struct effector *const speaker_effectors[] = {
-	&segments_effector, &bgp_effector, &sinks_effector, &health_effector, &rules_effector, NULL,
+	&segments_effector, &bgp_effector, &sinks_effector, &health_effector, &relaying_effector,
+	&rules_effector,    NULL,
 };
 
 static void publish(void *arg)
@@ -187,6 +189,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 		speaker_look_for_needed(sp);
 	speaker_uninstall_tick(sp);
 	speaker_pulse(sp);
+	relaying_tick(sp);
 	/* Freshness changes without anything coming in. */
 	speaker_schedule(sp);
 }

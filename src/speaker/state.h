@@ -31,6 +31,7 @@ struct event;
 struct event_base;
 struct health_ports;
 struct large;
+struct relaying;
 
 struct speaker_options {
 	struct options_daemon daemon;
@@ -72,6 +73,7 @@ struct speaker {
 	bool key_changed; /* the Secret holds a key that differs from the one in force */
 	/* why the Secret's content is not a key; no blame: it is one, or there is no Secret */
 	struct err key_error;
+	struct relaying *relaying; /* NULL where others carry the traffic, or without nftables */
 	struct routes *routes;
 	struct news *news;
 	struct latency *latency;            /* NULL where others carry the traffic */

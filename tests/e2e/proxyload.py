@@ -50,22 +50,13 @@ class Loop:
         self.loop.close()
 
 
-class Pod:
-    def __init__(self, name: str, node: str, number: int) -> None:
-        self.name, self.node, self.port, self.download_port = name, node, 8100 + number, 9100 + number
-        self.n_downloads = 0
-        environment = {"WHOAMI_PORT_NUMBER": str(self.port), "HOSTNAME": name, "PATH": os.environ["PATH"]}
-        self._inside = Loop(ns(f"pod{node[-1]}"))
-        with netns.entered(ns(f"pod{node[-1]}")):
-            self._echo = subprocess.Popen([BUILD / "tests/lab/fairlead-echo"], env=environment)
-        self._server = self._inside.run(asyncio.start_server(self._send, POD[node], self.download_port))
-        self._wait_for_echo()
+class Source:
+    """Sends numbered lines without an end to whoever connects."""
 
-    def _wait_for_echo(self) -> None:
-        while True:
-            with netns.entered(ns(f"pod{self.node[-1]}")), socket.socket() as s:
-                if s.connect_ex((POD[self.node], self.port)) == 0:
-                    return
+    def __init__(self, name: str, inside: Loop, address: str, port: int) -> None:
+        self.name, self.n_downloads = name, 0
+        self._inside = inside
+        self._server = inside.run(asyncio.start_server(self._send, address, port))
 
     async def _send(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.n_downloads += 1
@@ -80,12 +71,36 @@ class Pod:
             self.n_downloads -= 1
             writer.close()
 
+    def refuse(self) -> None:
+        """As who is told to end: what is under way goes on."""
+        self._inside.loop.call_soon_threadsafe(self._server.close)
+
+
+class Pod:
+    def __init__(self, name: str, node: str, number: int) -> None:
+        self.name, self.node, self.port, self.download_port = name, node, 8100 + number, 9100 + number
+        environment = {"WHOAMI_PORT_NUMBER": str(self.port), "HOSTNAME": name, "PATH": os.environ["PATH"]}
+        self._inside = Loop(ns(f"pod{node[-1]}"))
+        with netns.entered(ns(f"pod{node[-1]}")):
+            self._echo = subprocess.Popen([BUILD / "tests/lab/fairlead-echo"], env=environment)
+        self._source = Source(name, self._inside, POD[node], self.download_port)
+        self._wait_for_echo()
+
+    @property
+    def n_downloads(self) -> int:
+        return self._source.n_downloads
+
+    def _wait_for_echo(self) -> None:
+        while True:
+            with netns.entered(ns(f"pod{self.node[-1]}")), socket.socket() as s:
+                if s.connect_ex((POD[self.node], self.port)) == 0:
+                    return
+
     def endpoint(self, port: int) -> str:
         return f"{POD[self.node]};{port}"
 
     def refuse_downloads(self) -> None:
-        """As who is told to end: what is under way goes on."""
-        self._inside.loop.call_soon_threadsafe(self._server.close)
+        self._source.refuse()
 
     def end(self) -> None:
         self._echo.kill()
@@ -103,15 +118,17 @@ class Downloads:
         self.pods: set[str] = set()
         self._host, self._port, self._lines = host, port, lines
         self._n, self._stop = at_a_time, False
-        self._loop = Loop(ns(namespace))
+        self._loop = Loop(namespace)
 
     def __enter__(self) -> "Downloads":
         self._tasks = [asyncio.run_coroutine_threadsafe(self._go_on(), self._loop.loop) for _ in range(self._n)]
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Waits for what is under way."""
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Waits for what is under way, unless something is wrong already."""
         self._stop = True
+        if kind:
+            self.stop()
         for task in self._tasks:
             task.result(120 * PATIENCE)
         self._loop.stop()

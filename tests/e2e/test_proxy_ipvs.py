@@ -192,7 +192,10 @@ def test_a_change_to_ipvs_and_back(network: None, other: str, policy: str) -> No
             assert new.start(line)["in_sync"]
             return new
 
-        with Downloads("client", VIP, 81, 4, 1 << 30) as whole, Load(ns("client"), VIP, per_second=per_second) as load:
+        with (
+            Downloads(ns("client"), VIP, 81, 4, 1 << 30) as whole,
+            Load(ns("client"), VIP, per_second=per_second) as load,
+        ):
             time.sleep(1)
             driver = change("ipvs")
             assert virtual_servers("node1")

@@ -91,7 +91,10 @@ def clean() -> None:
 def test_a_rolling_update_fails_nobody(network: None, mode: str, policy: str) -> None:
     driver = Driver("node1", mode)
     with deployment(driver, policy, 4) as pods:
-        with Load(ns("client"), VIP, per_second=PER_SECOND) as load, Downloads("client", VIP, 81, 12, 60) as downloads:
+        with (
+            Load(ns("client"), VIP, per_second=PER_SECOND) as load,
+            Downloads(ns("client"), VIP, 81, 12, 60) as downloads,
+        ):
             for pod in list(pods.pods):
                 n = len(load.outcomes)
                 wait_for("some connections", lambda n=n: len(load.outcomes) > n + 100, 30)
@@ -120,9 +123,9 @@ def test_a_change_of_mode_fails_nobody(network: None, policy: str) -> None:
     with deployment(driver, policy, 4) as pods:
         line = pods.line(pods.pods)
         with (
-            Downloads("client", VIP, 81, 8, 1 << 30) as whole,  # from the first mode to the last one
+            Downloads(ns("client"), VIP, 81, 8, 1 << 30) as whole,  # from the first mode to the last one
             Load(ns("client"), VIP, per_second=PER_SECOND) as load,
-            Downloads("client", VIP, 81, 6, 40) as downloads,
+            Downloads(ns("client"), VIP, 81, 6, 40) as downloads,
         ):
             time.sleep(1)
             for mode in order[1:]:

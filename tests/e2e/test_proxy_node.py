@@ -259,7 +259,7 @@ def test_a_really_full_table_of_connections(mode: str) -> None:
     line = f"service t/full 4 vip={vip} port=tcp/80 {B} port=tcp/81 cluster={pod.endpoint(pod.download_port)}"
     with running(mode, ("--audit-ms", "200"), line) as driver, contextlib.ExitStack() as stack:
         stack.callback(pod.end)
-        downloads = stack.enter_context(Downloads("client", vip, 81, HELD, 1 << 30))
+        downloads = stack.enter_context(Downloads(ns("client"), vip, 81, HELD, 1 << 30))
         wait_for("connections that stay", lambda: pod.n_downloads == HELD)
         # What has ended may be forgotten in favour of what is new.
         with netns.entered(ns("node1")):

@@ -338,6 +338,32 @@ static void an_offer_that_nobody_takes_is_bounded(void **state)
 	sim_fini(&sim);
 }
 
+/* What a kernel announces, or somebody by hand, is no next owner: the candidate is yet to come. */
+static void an_announcement_by_no_candidate_ends_no_offer(void **state)
+{
+	(void)state;
+	static const uint16_t first_two[] = { 0, 1 };
+	uint8_t frame[NEIGHBOR_FRAME_MAX];
+
+	for (size_t by = 1; by <= 2; by++) {
+		settled(4, 3, 12);
+		size_t a = owned_by(0);
+		sim.nodes[0].wants[a].candidates = first_two;
+		sim.nodes[0].wants[a].n_candidates = 2;
+		for (size_t i = 1; i < 3; i++)
+			set_eligible(i, false);
+		sim_run(&sim, OFFER_MS + 500);
+		set_eligible(0, false);
+		const struct addr *address = sim_address(a);
+		size_t size = neighbor_of(address->family)
+		                      ->announce(sim.nodes[by].mac, address, 0, frame);
+		sim_inject(&sim, 0, frame, size);
+		sim_run(&sim, MOMENT_MS);
+		assert_int_equal(sim_answers(&sim, 0, a), by == 2);
+		sim_fini(&sim);
+	}
+}
+
 /* A drain that is called off before anybody took over. */
 static void an_offer_may_be_taken_back(void **state)
 {
@@ -653,6 +679,7 @@ int main(void)
 		cmocka_unit_test(nobody_follows_who_would_not_hear_of_it),
 		cmocka_unit_test(who_has_no_heir_lets_go),
 		cmocka_unit_test(an_offer_that_nobody_takes_is_bounded),
+		cmocka_unit_test(an_announcement_by_no_candidate_ends_no_offer),
 		cmocka_unit_test(an_offer_may_be_taken_back),
 		cmocka_unit_test(that_it_was_taken_back_may_get_lost),
 		cmocka_unit_test(what_is_weak_is_not_offered),

@@ -5,6 +5,7 @@
 #include "proxy/nftables/rule_private.h"
 
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <netinet/in.h>
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
@@ -14,6 +15,7 @@
 #include <string.h>
 
 #include <libnftnl/expr.h>
+#include <linux/if_ether.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_tuple_common.h>
 #include <linux/netfilter/nf_tables.h>
@@ -169,8 +171,7 @@ void rule_is_translated(struct rule *r)
 
 void rule_is_invalid(struct rule *r)
 {
-	rule_add_ct(r, NFT_CT_STATE, 0);
-	rule_any_bit(r, 0, NF_CT_STATE_INVALID_BIT);
+	rule_connection_state(r, NF_CT_STATE_INVALID_BIT);
 }
 
 static void no_bit(struct rule *r, unsigned int reg, uint32_t mask)
@@ -195,14 +196,65 @@ void rule_is_first_of_all(struct rule *r)
 	no_bit(r, 0, IPS_CONFIRMED);
 }
 
-void rule_is_tcp_syn(struct rule *r)
+void rule_connection_state(struct rule *r, uint32_t states)
 {
-	const uint8_t tcp = IPPROTO_TCP, mask = TH_SYN | TH_RST, zero = 0, syn = TH_SYN;
+	rule_add_ct(r, NFT_CT_STATE, 0);
+	rule_any_bit(r, 0, states);
+}
 
+void rule_protocol_is(struct rule *r, uint8_t protocol)
+{
 	rule_add_meta(r, NFT_META_L4PROTO, 0);
-	rule_add_comparison(r, 0, NFT_CMP_EQ, &tcp, sizeof(tcp));
+	rule_add_comparison(r, 0, NFT_CMP_EQ, &protocol, sizeof(protocol));
+}
+
+static void load_tcp_flags(struct rule *r, uint8_t mask)
+{
+	const uint8_t zero = 0;
+
 	load_payload(r, NFT_PAYLOAD_TRANSPORT_HEADER, offsetof(struct tcphdr, th_flags), 1, 0);
 	rule_add_bits(r, 0, 0, &mask, &zero, sizeof(mask));
+}
+
+void rule_has_no_syn(struct rule *r)
+{
+	const uint8_t zero = 0;
+
+	load_tcp_flags(r, TH_SYN);
+	rule_add_comparison(r, 0, NFT_CMP_EQ, &zero, sizeof(zero));
+}
+
+void rule_may_travel_on(struct rule *r)
+{
+	const uint8_t last = 1;
+
+	load_payload(r, NFT_PAYLOAD_NETWORK_HEADER,
+	             r->family == 4 ? offsetof(struct iphdr, ttl)
+	                            : offsetof(struct ip6_hdr, ip6_hlim),
+	             sizeof(last), 0);
+	rule_add_comparison(r, 0, NFT_CMP_GT, &last, sizeof(last));
+}
+
+void rule_load_sender(struct rule *r, unsigned int reg)
+{
+	const uint16_t ethernet = ARPHRD_ETHER;
+
+	rule_add_meta(r, NFT_META_IIFTYPE, reg);
+	rule_add_comparison(r, reg, NFT_CMP_EQ, &ethernet, sizeof(ethernet));
+	load_payload(r, NFT_PAYLOAD_LL_HEADER, offsetof(struct ethhdr, h_source), ETH_ALEN, reg);
+}
+
+void rule_load_interface(struct rule *r, unsigned int reg)
+{
+	rule_add_meta(r, NFT_META_IIF, reg);
+}
+
+void rule_is_tcp_syn(struct rule *r)
+{
+	const uint8_t syn = TH_SYN;
+
+	rule_protocol_is(r, IPPROTO_TCP);
+	load_tcp_flags(r, TH_SYN | TH_RST);
 	rule_add_comparison(r, 0, NFT_CMP_EQ, &syn, sizeof(syn));
 }
 

@@ -187,8 +187,8 @@ static void put_chain(const struct frame *f, struct wire *w, const char *table, 
 	wire_added(w, chain_message(f, w, NFT_MSG_NEWCHAIN, table, name));
 }
 
-static void put_base(const struct frame *f, struct wire *w, const char *table,
-                     const struct frame_base *row)
+void frame_put_base(const struct frame *f, struct wire *w, const char *table,
+                    const struct frame_base *row)
 {
 	struct nlmsghdr *h = chain_message(f, w, NFT_MSG_NEWCHAIN, table, row->name);
 	struct nlattr *hook = mnl_attr_nest_start(h, NFTA_CHAIN_HOOK);
@@ -322,15 +322,15 @@ static const unsigned char host_order[] = { NFTNL_UDATA_SET_KEYBYTEORDER,  4, 1,
 	                                    NFTNL_UDATA_SET_DATABYTEORDER, 4, 1, 0, 0, 0 };
 #define HOST_ORDER_SIZE 6
 
-static void put_set(const char *name, const struct frame_set *set, void *arg)
+void frame_put_set(const struct frame *f, struct wire *w, const char *table, const char *name,
+                   const struct frame_set *set)
 {
-	const struct target *t = arg;
 	bool is_address = set->key_type == TYPE_ADDR4 || set->key_type == TYPE_ADDR6;
 	size_t skipped = is_address ? HOST_ORDER_SIZE : 0;
 	struct nlmsghdr *h =
-		wire_add(t->w, NFT_MSG_NEWSET, frame_nf_family(t->f), NLM_F_CREATE | NLM_F_EXCL);
+		wire_add(w, NFT_MSG_NEWSET, frame_nf_family(f), NLM_F_CREATE | NLM_F_EXCL);
 
-	mnl_attr_put_strz(h, NFTA_SET_TABLE, t->table);
+	mnl_attr_put_strz(h, NFTA_SET_TABLE, table);
 	mnl_attr_put_strz(h, NFTA_SET_NAME, name);
 	mnl_attr_put_u32(h, NFTA_SET_FLAGS, htonl(set->flags));
 	mnl_attr_put_u32(h, NFTA_SET_KEY_TYPE, htonl(set->key_type));
@@ -350,7 +350,14 @@ static void put_set(const char *name, const struct frame_set *set, void *arg)
 		             host_order + skipped);
 	else if (set->key_type == TYPE_MARK)
 		mnl_attr_put(h, NFTA_SET_USERDATA, HOST_ORDER_SIZE, host_order);
-	wire_added(t->w, h);
+	wire_added(w, h);
+}
+
+static void put_set(const char *name, const struct frame_set *set, void *arg)
+{
+	const struct target *t = arg;
+
+	frame_put_set(t->f, t->w, t->table, name, set);
 }
 
 static void put_one_chain(const char *name, void *arg)
@@ -360,8 +367,8 @@ static void put_one_chain(const char *name, void *arg)
 	put_chain(t->f, t->w, t->table, name);
 }
 
-static struct nlmsghdr *table_message(const struct frame *f, struct wire *w, int type,
-                                      uint16_t flags, const char *table)
+struct nlmsghdr *frame_table_message(const struct frame *f, struct wire *w, int type,
+                                     uint16_t flags, const char *table)
 {
 	struct nlmsghdr *h = wire_add(w, type, frame_nf_family(f), flags);
 
@@ -396,14 +403,14 @@ void frame_put_table(const struct frame *f, struct wire *w, const char *table, b
 	const struct frame_base *base;
 	struct frame_scribe s = { .f = f, .w = w, .table = table };
 	struct nlmsghdr *h =
-		table_message(f, w, NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL, table);
+		frame_table_message(f, w, NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL, table);
 
 	mnl_attr_put_u32(h, NFTA_TABLE_FLAGS, htonl(dormant ? NFT_TABLE_F_DORMANT : 0));
 	put_layout(f, h);
 	wire_added(w, h);
 	frame_each_set(f, put_set, &t);
 	for (size_t i = 0; (base = frame_base(f, i)); i++)
-		put_base(f, w, table, base);
+		frame_put_base(f, w, table, base);
 	frame_each_chain(f, put_one_chain, &t);
 	frame_put_static_rules(&s);
 	put_fixed_kinds(f, w, table);
@@ -411,7 +418,7 @@ void frame_put_table(const struct frame *f, struct wire *w, const char *table, b
 
 void frame_drop_table(const struct frame *f, struct wire *w, const char *table)
 {
-	wire_added(w, table_message(f, w, NFT_MSG_DELTABLE, 0, table));
+	wire_added(w, frame_table_message(f, w, NFT_MSG_DELTABLE, 0, table));
 }
 
 static void flush_one_chain(const char *name, void *arg)
@@ -478,18 +485,25 @@ static void put_element(struct nlmsghdr *h, const struct frame_shape *shape,
 	mnl_attr_nest_end(h, element);
 }
 
+void frame_put_list(const struct frame *f, struct wire *w, const char *table,
+                    const struct frame_shape *shape, bool add_them,
+                    const struct frame_element *elements, size_t n)
+{
+	for (size_t i = 0; i < n;) {
+		struct nlmsghdr *h;
+		size_t until = n - i < ELEMENTS_MAX ? n : i + ELEMENTS_MAX;
+		struct nlattr *list = begin_elements(f, w, table, shape->name, add_them, &h);
+		for (; i < until; i++)
+			put_element(h, shape, &elements[i], add_them);
+		mnl_attr_nest_end(h, list);
+		wire_added(w, h);
+	}
+}
+
 void frame_put_elements(const struct frame *f, struct wire *w, enum frame_map map, bool add_them,
                         const struct frame_element *elements, size_t n)
 {
 	const struct frame_shape shape = frame_shape(f->family, map);
 
-	for (size_t i = 0; i < n;) {
-		struct nlmsghdr *h;
-		size_t until = n - i < ELEMENTS_MAX ? n : i + ELEMENTS_MAX;
-		struct nlattr *list = begin_elements(f, w, FRAME_TABLE, shape.name, add_them, &h);
-		for (; i < until; i++)
-			put_element(h, &shape, &elements[i], add_them);
-		mnl_attr_nest_end(h, list);
-		wire_added(w, h);
-	}
+	frame_put_list(f, w, FRAME_TABLE, &shape, add_them, elements, n);
 }

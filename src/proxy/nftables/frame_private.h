@@ -38,9 +38,11 @@ enum frame_type {
 	TYPE_INTEGER = 4,
 	TYPE_ADDR4 = 7,
 	TYPE_ADDR6 = 8,
+	TYPE_MAC = 9,
 	TYPE_PROTOCOL = 12,
 	TYPE_PORT = 13,
 	TYPE_MARK = 19,
+	TYPE_INTERFACE = 20,
 	TYPE_DIRECTION = 27,
 	TYPE_BITS = 6,
 	TYPE_ADDR = 1, /* of the family; ours alone */
@@ -64,6 +66,23 @@ struct frame_base {
 
 /* The @i-th, NULL: there are no more. */
 const struct frame_base *frame_base(const struct frame *f, size_t i);
+
+/* ---- frame.c: parts of a table, ours or another of this program ---- */
+
+/* NFT_MSG_NEWTABLE or NFT_MSG_DELTABLE, to be completed and added. */
+struct nlmsghdr *frame_table_message(const struct frame *f, struct wire *w, int type,
+                                     uint16_t flags, const char *table);
+void frame_put_base(const struct frame *f, struct wire *w, const char *table,
+                    const struct frame_base *row);
+void frame_put_set(const struct frame *f, struct wire *w, const char *table, const char *name,
+                   const struct frame_set *set);
+/* As frame_put_elements(), of the set or map that @shape names. */
+void frame_put_list(const struct frame *f, struct wire *w, const char *table,
+                    const struct frame_shape *shape, bool add, const struct frame_element *elements,
+                    size_t n);
+/* An element as the kernel tells it; false: not of that shape. */
+bool frame_read_pair(const struct nlattr *a, const struct frame_shape *shape, void *ret_key,
+                     void *ret_value);
 
 typedef void frame_set_fn(const char *name, const struct frame_set *set, void *arg);
 void frame_each_set(const struct frame *f, frame_set_fn *fn, void *arg);

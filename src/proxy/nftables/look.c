@@ -466,6 +466,16 @@ static bool copy_value(const struct nlattr *a, unsigned char *to, size_t size)
 	return true;
 }
 
+bool frame_read_pair(const struct nlattr *a, const struct frame_shape *shape, void *ret_key,
+                     void *ret_value)
+{
+	const struct attributes e = nested(a);
+
+	return copy_value(e.at[NFTA_SET_ELEM_KEY], ret_key, shape->key) &&
+	       (shape->value == 0 || shape->intervals ||
+	        copy_value(e.at[NFTA_SET_ELEM_DATA], ret_value, shape->value));
+}
+
 bool frame_read_element(const struct frame *f, enum frame_map map, const struct nlattr *a,
                         unsigned char ret_key[static FRAME_KEY_MAX],
                         unsigned char ret_value[static FRAME_VALUE_MAX], bool *ret_ends)
@@ -475,9 +485,7 @@ bool frame_read_element(const struct frame *f, enum frame_map map, const struct 
 	uint32_t flags = e.at[NFTA_SET_ELEM_FLAGS] ? number_of(e.at[NFTA_SET_ELEM_FLAGS]) : 0;
 
 	*ret_ends = flags & NFT_SET_ELEM_INTERVAL_END;
-	return copy_value(e.at[NFTA_SET_ELEM_KEY], ret_key, shape.key) &&
-	       (shape.value == 0 || shape.intervals ||
-	        copy_value(e.at[NFTA_SET_ELEM_DATA], ret_value, shape.value));
+	return frame_read_pair(a, &shape, ret_key, ret_value);
 }
 
 struct walk {

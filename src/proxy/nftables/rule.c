@@ -315,6 +315,20 @@ void rule_count(struct rule *r, const char *set, unsigned int key, uint32_t seco
 
 /* ---- what is done ---- */
 
+void rule_counter(struct rule *r)
+{
+	rule_add(r, rule_expression("counter"));
+}
+
+void rule_duplicate(struct rule *r, unsigned int neighbor, unsigned int interface)
+{
+	struct nftnl_expr *e = rule_expression("dup");
+
+	nftnl_expr_set_u32(e, NFTNL_EXPR_DUP_SREG_ADDR, rule_reg(neighbor));
+	nftnl_expr_set_u32(e, NFTNL_EXPR_DUP_SREG_DEV, rule_reg(interface));
+	rule_add(r, e);
+}
+
 void rule_set_mark(struct rule *r, uint32_t bit, bool on)
 {
 	const uint32_t mask = ~bit, set = on ? bit : 0;

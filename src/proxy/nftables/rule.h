@@ -46,6 +46,10 @@ void rule_load_destination_port(struct rule *r, unsigned int reg);
 void rule_load_first_destination(struct rule *r, unsigned int reg);
 void rule_load_first_destination_port(struct rule *r, unsigned int reg);
 void rule_load_direction(struct rule *r, unsigned int reg);
+/* The Ethernet address of who sent it: six bytes; ends the rule where there is none. */
+void rule_load_sender(struct rule *r, unsigned int reg);
+/* By which it comes in. */
+void rule_load_interface(struct rule *r, unsigned int reg);
 
 /* ---- conditions ---- */
 
@@ -67,6 +71,13 @@ void rule_is_invalid(struct rule *r);
 /* It belongs to no connection, nor to what one has caused, and is not translated. */
 void rule_is_unrelated(struct rule *r);
 void rule_is_tcp_syn(struct rule *r);
+/* Of TCP. */
+void rule_has_no_syn(struct rule *r);
+/* NF_CT_STATE_BIT(…) and its like: in one of these. */
+void rule_connection_state(struct rule *r, uint32_t states);
+void rule_protocol_is(struct rule *r, uint8_t protocol);
+/* Its time to live is more than 1. */
+void rule_may_travel_on(struct rule *r);
 /* The packet's mark has this bit. */
 void rule_has_mark(struct rule *r, uint32_t bit);
 /* The same of the connection. */
@@ -110,6 +121,13 @@ void rule_count(struct rule *r, const char *set, unsigned int key, uint32_t seco
 
 /* ---- what is done ---- */
 
+/* Counts the packets that come so far. */
+void rule_counter(struct rule *r);
+/*
+ * Sends a copy, by the interface of one register, to the neighbour of its family whose address the
+ * other has.
+ */
+void rule_duplicate(struct rule *r, unsigned int neighbor, unsigned int interface);
 void rule_set_mark(struct rule *r, uint32_t bit, bool on);
 void rule_set_connection_mark(struct rule *r, uint32_t bit, bool on);
 void rule_clear_mark(struct rule *r);

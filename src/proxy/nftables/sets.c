@@ -54,7 +54,7 @@ const char *frame_map_name(enum frame_map map)
 
 static uint32_t field_size(const struct frame *f, uint8_t type)
 {
-	return type == TYPE_ADDR ? 4 * rule_addr_regs(f->family) : 4;
+	return type == TYPE_ADDR ? 4 * rule_addr_regs(f->family) : type == TYPE_MAC ? 6 : 4;
 }
 
 static uint32_t fields_size(const struct frame *f, const uint8_t fields[FRAME_FIELDS_MAX])
