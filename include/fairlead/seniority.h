@@ -4,9 +4,8 @@
 
 /*
  * Which of two Services comes first: who is served first, who has an address that both claim, who
- * gives way where they share one.  Controllers and speakers have to agree on it.  (The data plane
- * has traffic_precedence() for Services that share, which differs where they were created in the
- * same second by namespaces of which one's name begins with the other's.)
+ * gives way where they share one.  Controllers, speakers and the data plane have to agree on it,
+ * so it is said here alone.
  */
 
 #include <stdint.h>

@@ -21,6 +21,8 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "fairlead/seniority.h"
+
 bool traffic_knows_pods(enum proxy_pods by, const struct proxy_node *n, uint8_t family)
 {
 	if (by != PROXY_PODS_BY_SOURCE)
@@ -152,9 +154,10 @@ bool traffic_way_eq(const struct traffic_way *a, const struct traffic_way *b)
 
 int traffic_precedence(const struct proxy_half *a, const struct proxy_half *b)
 {
-	if (a->created_us != b->created_us)
-		return a->created_us < b->created_us ? -1 : 1;
-	return strcmp(a->key, b->key);
+	const struct seniority one = seniority_of(a->created_us, a->key);
+	const struct seniority another = seniority_of(b->created_us, b->key);
+
+	return seniority_cmp(&one, &another);
 }
 
 bool traffic_in_any(const struct prefix *prefixes, size_t n, const struct addr *a)

@@ -80,7 +80,7 @@ bool traffic_way_eq(const struct traffic_way *a, const struct traffic_way *b);
 
 /*
  * The order of Services that claim a port of one address, or a node port: the first has it.  The
- * older comes first, as in decide_first(); of the same age, the one whose key is the lower.
+ * older comes first (seniority.h).
  */
 int traffic_precedence(const struct proxy_half *a, const struct proxy_half *b);
 

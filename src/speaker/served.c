@@ -8,6 +8,7 @@
 
 #include "fairlead/hash.h"
 #include "fairlead/mem.h"
+#include "fairlead/seniority.h"
 
 /* The sets of candidate nodes repeat (usually "all of them"), so equal ones are shared. */
 struct node_set {
@@ -165,11 +166,12 @@ struct announcement *served_of(const struct served *w, const struct addr *addr)
 	return x ? x->first : NULL;
 }
 
-/* As traffic_precedence() has it. */
 static bool is_older(const struct announcement *a, const struct announcement *b)
 {
-	return a->created_us != b->created_us ? a->created_us < b->created_us
-	                                      : strcmp(a->key, b->key) < 0;
+	const struct seniority one = seniority_of(a->created_us, a->key);
+	const struct seniority another = seniority_of(b->created_us, b->key);
+
+	return seniority_cmp(&one, &another) < 0;
 }
 
 /* What layer 2 said of the address holds for each that shares it. */

@@ -395,9 +395,11 @@ static void want_service(struct wanted *w, const struct traffic_node *node,
 static int by_age(const void *a, const void *b)
 {
 	const struct spec *const *x = a, *const *y = b;
+	/* 0: not known, and so behind all that are; with the largest of numbers as well. */
+	uint64_t one = (uint64_t)(*x)->s.created_us - 1, another = (uint64_t)(*y)->s.created_us - 1;
 
-	if ((*x)->s.created_us != (*y)->s.created_us)
-		return (*x)->s.created_us < (*y)->s.created_us ? -1 : 1;
+	if (one != another)
+		return one < another ? -1 : 1;
 	return strcmp((*x)->s.key, (*y)->s.key);
 }
 

@@ -468,6 +468,26 @@ static void ports_that_nobody_can_use(void **state)
 	assert_false(traffic_plan(&pods, &w.s, 4, &t));
 }
 
+/* As for controllers and speakers, who say whose an address is. */
+static void the_older_comes_first(void **state)
+{
+	(void)state;
+	static const struct proxy_half in_order[] = {
+		{ .key = "shop/web", .created_us = 1000 },
+		{ .key = "a/z", .created_us = 2000 },
+		/* A slash ends a namespace, though it sorts behind a hyphen. */
+		{ .key = "a-b/c", .created_us = 2000 },
+		{ .key = "a-b/d", .created_us = 2000 },
+		{ .key = "a/a", .created_us = 0 }, /* nobody knows when */
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(in_order); i++)
+		for (size_t k = 0; k < ARRAY_LEN(in_order); k++) {
+			int order = traffic_precedence(&in_order[i], &in_order[k]);
+			assert_int_equal((order > 0) - (order < 0), (i > k) - (i < k));
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -482,6 +502,7 @@ int main(void)
 		cmocka_unit_test(each_destination_once),
 		cmocka_unit_test(an_empty_set_rejects),
 		cmocka_unit_test(ports_that_nobody_can_use),
+		cmocka_unit_test(the_older_comes_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
