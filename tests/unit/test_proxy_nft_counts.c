@@ -4,6 +4,8 @@
 
 #include "unit.h"
 
+#include <errno.h>
+
 #include <event2/event.h>
 
 #include "fairlead/mem.h"
@@ -19,6 +21,10 @@
 
 static int64_t set_ms;
 static size_t n_readings;
+/* How each ends, and with how many elements; what is said of the last reading. */
+static int set_result;
+static size_t set_elements;
+static bool was_whole, was_full;
 
 int __wrap_wire_new(struct wire **ret_wire, struct err *e);
 void __wrap_wire_free(struct wire *w);
@@ -47,9 +53,13 @@ int __wrap_frame_counts_begin(const struct frame *f, struct wire *w, enum frame_
 int __wrap_frame_counts_step(const struct frame *f, struct wire *w, enum frame_count count,
                              frame_counted_fn *fn, void *arg)
 {
-	(void)f, (void)w, (void)count, (void)fn, (void)arg;
+	static const struct frame_counted counted;
+
+	(void)f, (void)w, (void)count;
 	virtual_loop_spend(set_ms);
-	return 0;
+	for (size_t i = 0; i < set_elements; i++)
+		fn(&counted, arg);
+	return set_result;
 }
 
 static void counted(const struct frame_counted *c, void *arg)
@@ -60,7 +70,8 @@ static void counted(const struct frame_counted *c, void *arg)
 static void done(bool whole, bool full, void *arg)
 {
 	(void)arg;
-	assert_true(whole && !full);
+	was_whole = whole;
+	was_full = full;
 	n_readings++;
 }
 
@@ -97,6 +108,7 @@ static void whoever_asks_it_takes_a_small_part_of_the_time(void **state)
 		size_t n = readings(each_set_ms[i]);
 		int64_t spent = (int64_t)n * FRAME_COUNTS * each_set_ms[i];
 		assert_true(n > 1);
+		assert_true(was_whole && !was_full);
 		assert_true(spent <= LONG_MS / TALLY_GAPS + FRAME_COUNTS * each_set_ms[i]);
 	}
 }
@@ -107,11 +119,51 @@ static void a_short_one_is_done_whenever_somebody_asks(void **state)
 	assert_true(readings(0) >= LONG_MS / ASKED_MS - 1);
 }
 
+/* What is not read whole is no end of anything; what is full may lack any. */
+static void what_is_lost_or_left_out_is_told(void **state)
+{
+	static const struct {
+		int result;
+		size_t elements; /* of each set */
+		bool whole, full;
+	} cases[] = {
+		{ 0, 0, true, false },
+		{ -ENOENT, 0, true, false }, /* there is no table */
+		{ -EIO, 0, false, false },
+		{ -EINTR, 0, false, false },
+		{ 0, FRAME_COUNTED_MAX, true, true },
+		{ 0, FRAME_COUNTED_MAX - 1, true, false },
+	};
+	static const struct counts_ops ops = { .counted = counted, .done = done };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct counts *c;
+		virtual_loop_init(1);
+		struct event_base *base = event_base_new();
+		assert_int_equal(counts_new(base, 4, &ops, NULL, &c, NULL), 0);
+		set_ms = 0;
+		set_result = cases[i].result;
+		set_elements = cases[i].elements;
+		n_readings = 0;
+		counts_read(c);
+		virtual_loop_run(virtual_now() + ASKED_MS);
+		assert_int_equal(n_readings, 1);
+		assert_int_equal(was_whole, cases[i].whole);
+		assert_int_equal(was_full, cases[i].full);
+		counts_free(c);
+		event_base_free(base);
+	}
+	set_result = 0;
+	set_elements = 0;
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whoever_asks_it_takes_a_small_part_of_the_time),
 		cmocka_unit_test(a_short_one_is_done_whenever_somebody_asks),
+		cmocka_unit_test(what_is_lost_or_left_out_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -134,23 +134,28 @@ static void a_refusal_raises_doubt(void **state)
 		struct wish wish;
 		life_setup(11, 4);
 		life_begin(true);
-		wish_plain(&wish, 0, 4, 2);
-		if (!there)
-			life_set(0, &wish);
-		life_settle();
-		life.broken = true;
-		struct kernel_set *ways = nft_kernel_set("ways");
-		if (there)
-			nft_kernel_add(ways, &e);
-		else
-			nft_kernel_delete(ways, 0);
-		if (there)
-			life_set(0, &wish);
-		else
-			life_remove(0);
-		life_pass(2000);
-		life_check_is_as_wanted();
-		life_settle();
+		/* As often as it happens. */
+		for (int again = 0; again < 2; again++) {
+			wish_plain(&wish, 0, 4, 2);
+			if (!there)
+				life_set(0, &wish);
+			life_settle();
+			life.broken = true;
+			struct kernel_set *ways = nft_kernel_set("ways");
+			if (there)
+				nft_kernel_add(ways, &e);
+			else
+				nft_kernel_delete(ways, 0);
+			if (there)
+				life_set(0, &wish);
+			else
+				life_remove(0);
+			life_pass(2000);
+			life_check_is_as_wanted();
+			if (there)
+				life_remove(0);
+			life_settle();
+		}
 		life_teardown();
 	}
 }
@@ -324,6 +329,45 @@ static void damage_is_mended_though_one_never_rests(void **state)
 	life_teardown();
 }
 
+/* However much is there, and whatever is told: now and then all of it is read. */
+static void enough_audits_are_followed_by_a_reading(void **state)
+{
+	(void)state;
+	life_setup(29, 4);
+	life_begin(true);
+	life_settle();
+	uint64_t n = n_readings();
+	for (int i = 0; i < 2 * KEEPER_AUDITS_TO_READING; i++) {
+		keeper_audit(life.k);
+		life_pass(30000);
+	}
+	assert_int_equal(n_readings(), n + 2);
+	life_teardown();
+}
+
+/* Nor while the kernel does not take another one. */
+static void nothing_is_applied_without_its_table(void **state)
+{
+	(void)state;
+	struct wish wish;
+	life_setup(30, 4);
+	life_begin(true);
+	wish_plain(&wish, 0, 4, 2);
+	life_set(0, &wish);
+	life_settle();
+	assert_true(keeper_is_applied(life.k, wish.s.key));
+	life.broken = true;
+	kernel.error = -ENOMEM;
+	kernel.n_errors = 1000;
+	nft_kernel_delete_table(FRAME_TABLE);
+	keeper_doubt(life.k);
+	life_pass(10000);
+	assert_false(keeper_is_applied(life.k, wish.s.key));
+	assert_true(keeper_is_damaged(life.k));
+	life_settle();
+	life_teardown();
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -338,6 +382,8 @@ int main(void)
 		cmocka_unit_test(nothing_waits_for_rules_that_are_there),
 		cmocka_unit_test(a_pick_that_leads_elsewhere_goes),
 		cmocka_unit_test(damage_is_mended_though_one_never_rests),
+		cmocka_unit_test(enough_audits_are_followed_by_a_reading),
+		cmocka_unit_test(nothing_is_applied_without_its_table),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

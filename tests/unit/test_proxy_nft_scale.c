@@ -354,6 +354,24 @@ static void each_transaction_of_a_repair_brings_services(void **state)
 /* ---- memory ---- */
 
 /* Without its elements, which are in the kernel that is made up as well. */
+static void what_is_set_as_it_is_makes_no_work(void **state)
+{
+	(void)state;
+	begin();
+	set(0, 5);
+	keeper_complete(w.k);
+	pass(1000);
+	assert_true(work.total > 5);
+	work.total = 0;
+	set(0, 5);
+	pass(1000);
+	assert_int_equal(work.total, 0);
+	set(0, 6);
+	pass(1000);
+	assert_true(work.total > 6);
+	end();
+}
+
 static void a_service_takes_little_memory(void **state)
 {
 	(void)state;
@@ -703,6 +721,44 @@ static void a_transaction_has_few_new_kinds(void **state)
 	end();
 }
 
+/* Each in its own time, or nearly, until there are too many: then times are rounded up. */
+static void times_of_affinity_take_few_kinds(void **state)
+{
+	struct proxy_endpoint one = endpoint(0);
+	struct proxy_port port = { .name = "",
+		                   .proto = IPPROTO_TCP,
+		                   .port = 80,
+		                   .cluster = &one,
+		                   .n_cluster = 1,
+		                   .has_any = true };
+
+	(void)state;
+	begin();
+	keeper_complete(w.k);
+	pass(1000);
+	for (size_t i = 0; i < 3 * KEEPER_ODD_KINDS_MAX; i++) {
+		char key[KEY_SIZE];
+		const struct proxy_half half = {
+			.key = key,
+			.family = 4,
+			.cluster_ip = { .family = 4, .b = { 10, 96, 0, (uint8_t)i } },
+			.ports = &port,
+			.n_ports = 1,
+			.traffic.affinity_s = 61 + (uint32_t)i,
+		};
+		key_of(i, key);
+		keeper_set(w.k, &half);
+	}
+	pass(60000);
+	struct proxy_stats st = { .in_sync = true };
+	keeper_add_stats(w.k, &st);
+	assert_true(st.in_sync);
+	assert_int_equal(nft_kernel_set("ways")->n, 3 * KEEPER_ODD_KINDS_MAX);
+	assert_in_range(nft_kernel_set("outside-picks")->n, KEEPER_ODD_KINDS_MAX,
+	                KEEPER_ODD_KINDS_MAX + 4);
+	end();
+}
+
 #define FEW_ENDPOINTS 7
 
 /* Of each port, and that it may reach itself. */
@@ -793,6 +849,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_transaction_brings_services),
 		cmocka_unit_test(each_transaction_of_a_repair_brings_services),
+		cmocka_unit_test(what_is_set_as_it_is_makes_no_work),
 		cmocka_unit_test(a_service_takes_little_memory),
 		cmocka_unit_test(a_large_service_is_planned_in_pieces),
 		cmocka_unit_test(a_large_service_is_changed_in_pieces),
@@ -804,6 +861,7 @@ int main(void)
 		cmocka_unit_test(whoever_never_rests_does_not_keep_the_keeper_from_beginning),
 		cmocka_unit_test(whoever_never_rests_holds_nobody_up),
 		cmocka_unit_test(a_transaction_has_few_new_kinds),
+		cmocka_unit_test(times_of_affinity_take_few_kinds),
 		cmocka_unit_test(one_endpoint_of_many_ports_is_one_element_of_each),
 		cmocka_unit_test(a_kernel_that_refuses_everything_is_left_in_peace),
 		cmocka_unit_test(rounds_that_are_empty_do_not_pile_up),
