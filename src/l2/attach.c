@@ -39,7 +39,7 @@ void attached_try_open(struct attached *at, int64_t now)
 
 	if (at->link || !at->iface.up || now < at->reopen_ms)
 		return;
-	if (link_open(at->iface.name, at->of->filter, &at->link, &e) < 0) {
+	if (link_open(at->iface.name, at->of->filters, &at->link, &e) < 0) {
 		at->reopen_ms = now + REOPEN_MS;
 		if (!at->complained)
 			board_complain(at->of->board, &e);
@@ -67,8 +67,8 @@ void attach_set_filter(struct attach *a, struct bpf_program *filter)
 	struct err e = ERR_INIT;
 	int r = 0;
 
-	filter_free(a->filter);
-	a->filter = filter;
+	filter_free(a->filters[LINK_NEIGHBORS]);
+	a->filters[LINK_NEIGHBORS] = filter;
 	for (size_t i = 0; i < a->n; i++)
 		if (a->list[i]->link) {
 			int refused = link_set_filter(a->list[i]->link, filter);
@@ -324,6 +324,7 @@ void attach_fini(struct attach *a)
 		segment_free(a->list[i]->segment);
 		free(a->list[i]);
 	}
-	filter_free(a->filter);
+	for (size_t i = 0; i < LINK_QUEUES; i++)
+		filter_free(a->filters[i]);
 	ifaces_fini(&a->ifaces);
 }

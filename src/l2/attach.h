@@ -41,7 +41,7 @@ struct attach {
 	struct board *board;
 	struct groups *groups;
 	struct claims_start start;
-	struct bpf_program *filter; /* of filter.h */
+	struct bpf_program *filters[LINK_QUEUES]; /* of filter.h */
 	struct ifaces ifaces;
 	uint64_t ifaces_generation;  /* another one each time that they are replaced */
 	const struct places *places; /* of the last snapshot; NULL before the first */
@@ -69,7 +69,7 @@ const struct iface *attach_iface_for(const struct attach *a, const struct l2_wan
 /* The segment on @iface, which may be NULL; NULL if it is not joined. */
 const struct attached *attach_of(const struct attach *a, const struct iface *iface);
 
-/* What frames the links hand over from now on; takes the program. */
+/* What frames of neighbours the links hand over from now on; takes the program. */
 void attach_set_filter(struct attach *a, struct bpf_program *filter);
 
 /* Opens the link if it should be open and it is time to try. */

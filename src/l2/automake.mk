@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 libfairlead_a_SOURCES += \
 	src/l2/arp.c \
+	src/l2/askers.c \
 	src/l2/attach.c \
 	src/l2/board.c \
+	src/l2/brake.c \
 	src/l2/filter.c \
 	src/l2/groups.c \
 	src/l2/ifaces.c \
@@ -20,8 +22,10 @@ libfairlead_a_SOURCES += \
 noinst_HEADERS += \
 	include/fairlead/l2.h \
 	src/l2/arp.h \
+	src/l2/askers.h \
 	src/l2/attach.h \
 	src/l2/board.h \
+	src/l2/brake.h \
 	src/l2/filter.h \
 	src/l2/groups.h \
 	src/l2/ifaces.h \
@@ -62,6 +66,11 @@ TESTS += tests/unit/test_filter
 tests_unit_test_filter_SOURCES = tests/unit/test_filter.c tests/unit/unit.h
 tests_unit_test_filter_LDADD = $(UNIT_LDADD)
 
+check_PROGRAMS += tests/unit/test_brake
+TESTS += tests/unit/test_brake
+tests_unit_test_brake_SOURCES = tests/unit/test_brake.c tests/unit/unit.h
+tests_unit_test_brake_LDADD = $(UNIT_LDADD)
+
 check_PROGRAMS += tests/unit/test_groups
 TESTS += tests/unit/test_groups
 tests_unit_test_groups_SOURCES = tests/unit/test_groups.c tests/unit/unit.h
@@ -83,3 +92,6 @@ FUZZ_TARGETS += tests/fuzz/fuzz_arp tests/fuzz/fuzz_heartbeat tests/fuzz/fuzz_nd
 
 check_PROGRAMS += tests/l2/l2node
 tests_l2_l2node_SOURCES = tests/l2/l2node.c
+
+check_PROGRAMS += tests/l2/flood
+tests_l2_flood_SOURCES = tests/l2/flood.c

@@ -23,7 +23,7 @@
 #define ANY_ARP "arp"
 #define ANY_NDP "(icmp6 and (ip6[40] == 135 or ip6[40] == 136))"
 /* Answers to what we asked ourselves, such as whether another node is there at its own address. */
-#define TO_US "((" ANY_ARP " or " ANY_NDP ") and not ether multicast) or "
+#define TO_US "((" ANY_ARP " or " ANY_NDP ") and not ether multicast)"
 #define MESSAGES "(udp and (dst port %d or dst port %d) and (ip dst %s or ip6 dst %s))"
 /* Where a frame has the addresses that it is about (RFC 826, RFC 4861 sections 4.3 and 4.4). */
 #define ARP_SENDER 14
@@ -134,26 +134,26 @@ static void put_arp(const struct prefixes *p, struct buf *out)
 {
 	if (p->n == 0)
 		return;
-	buf_puts(out, "(" ANY_ARP);
+	buf_puts(out, " or (" ANY_ARP);
 	for (size_t i = 0; p->list[0].len > 0 && i < p->n; i++) {
 		buf_puts(out, i ? " or " : " and (");
 		put_match("arp", ARP_TARGET, &p->list[i], out);
 		buf_puts(out, " or ");
 		put_match("arp", ARP_SENDER, &p->list[i], out);
 	}
-	buf_puts(out, p->list[0].len > 0 ? ")) or " : ") or ");
+	buf_puts(out, p->list[0].len > 0 ? "))" : ")");
 }
 
 static void put_ndp(const struct prefixes *p, struct buf *out)
 {
 	if (p->n == 0)
 		return;
-	buf_puts(out, "(" ANY_NDP);
+	buf_puts(out, " or (" ANY_NDP);
 	for (size_t i = 0; p->list[0].len > 0 && i < p->n; i++) {
 		buf_puts(out, i ? " or " : " and (");
 		put_match("ip6", NDP_TARGET, &p->list[i], out);
 	}
-	buf_puts(out, p->list[0].len > 0 ? ")) or " : ") or ");
+	buf_puts(out, p->list[0].len > 0 ? "))" : ")");
 }
 
 void filter_put(const struct l2_range *ranges, size_t n, struct buf *out)
@@ -167,21 +167,23 @@ void filter_put(const struct l2_range *ranges, size_t n, struct buf *out)
 		choose(ranges, n, 6, &p);
 		put_ndp(&p, out);
 	} else {
-		buf_puts(out, ANY_ARP " or " ANY_NDP " or ");
+		buf_puts(out, ANY_ARP " or " ANY_NDP);
 	}
+}
+
+void filter_put_messages(struct buf *out)
+{
 	buf_printf(out, MESSAGES, WIRE_PORT, WIRE_PORT_V1, WIRE_GROUP_TEXT, WIRE_GROUP6_TEXT);
 }
 
 /* ---- the program ---- */
 
-struct bpf_program *filter_new(const struct l2_range *ranges, size_t n)
+static struct bpf_program *compile(const struct buf *text)
 {
-	cleanup(buf_fini) struct buf text = BUF_INIT;
 	pcap_t *pcap = pcap_open_dead(DLT_EN10MB, FILTER_SNAPSHOT_SIZE);
 	struct bpf_program program;
 
-	filter_put(ranges, n, &text);
-	int r = pcap ? pcap_compile(pcap, &program, buf_str(&text), 1, PCAP_NETMASK_UNKNOWN) : -1;
+	int r = pcap ? pcap_compile(pcap, &program, buf_str(text), 1, PCAP_NETMASK_UNKNOWN) : -1;
 	if (pcap)
 		pcap_close(pcap);
 	if (r < 0)
@@ -194,6 +196,22 @@ struct bpf_program *filter_new(const struct l2_range *ranges, size_t n)
 	       program.bf_len * sizeof(*whole->bf_insns));
 	pcap_freecode(&program);
 	return whole;
+}
+
+struct bpf_program *filter_new(const struct l2_range *ranges, size_t n)
+{
+	cleanup(buf_fini) struct buf text = BUF_INIT;
+
+	filter_put(ranges, n, &text);
+	return compile(&text);
+}
+
+struct bpf_program *filter_new_messages(void)
+{
+	cleanup(buf_fini) struct buf text = BUF_INIT;
+
+	filter_put_messages(&text);
+	return compile(&text);
 }
 
 void filter_free(struct bpf_program *filter)

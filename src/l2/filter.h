@@ -3,9 +3,9 @@
 #define FAIRLEAD_L2_FILTER_H
 
 /*
- * What the kernel lets through to layer 2, as a program for it (bpf(4)): the speakers' messages,
- * and of ARP and neighbour discovery what is about addresses that may be ours, and what is sent to
- * this machine alone.  Whatever else a segment is flooded with wakes nobody.
+ * What the kernel lets through to layer 2, as programs for it (bpf(4)): one for the speakers'
+ * messages; and one for what of ARP and neighbour discovery is about addresses that may be ours, or
+ * is sent to this machine alone.  Whatever else a segment is flooded with wakes nobody.
  */
 
 #include <stdatomic.h>
@@ -21,8 +21,13 @@
 
 struct bpf_program;
 
-/* For addresses in these ranges, in any order; NULL: for all.  NULL: libpcap refuses it. */
+/*
+ * Of ARP and neighbour discovery, for addresses in these ranges, in any order; NULL: for all.  NULL:
+ * libpcap refuses it.
+ */
 struct bpf_program *filter_new(const struct l2_range *ranges, size_t n);
+/* Of the speakers' messages. */
+struct bpf_program *filter_new_messages(void);
 /* Accepts NULL. */
 void filter_free(struct bpf_program *filter);
 
@@ -49,7 +54,8 @@ void filter_store_set(struct filter_store *s, const struct l2_snapshot *snapshot
 struct bpf_program *filter_store_take(struct filter_store *s);
 void filter_store_fini(struct filter_store *s);
 
-/* The program in pcap-filter(7)'s words, but for frames of VLANs, which it has no words for. */
+/* The programs in pcap-filter(7)'s words, but for frames of VLANs, which it has no words for. */
 void filter_put(const struct l2_range *ranges, size_t n, struct buf *out);
+void filter_put_messages(struct buf *out);
 
 #endif

@@ -26,6 +26,7 @@
 #include "fairlead/thread.h"
 #include "l2/attach.h"
 #include "l2/board.h"
+#include "l2/brake.h"
 #include "l2/filter.h"
 #include "l2/ifaces.h"
 #include "l2/link.h"
@@ -75,6 +76,7 @@ struct l2 {
 	struct attach attach;
 	struct publication *taken;    /* NULL before the first */
 	struct l2_snapshot *snapshot; /* of it, or NULL */
+	struct brake brake;
 	struct troubles found;        /* at found_ms */
 	int64_t found_ms;
 	bool tell_troubles;
@@ -321,7 +323,14 @@ static int timeout_of(const struct l2 *l2, int64_t now)
 	return at > now ? (int)(at - now) : 0;
 }
 
-static void on_frame(int64_t waited_ms, const void *frame, size_t size, void *arg)
+static void on_message(int64_t waited_ms, const void *frame, size_t size, void *arg)
+{
+	struct attached *at = arg;
+
+	segment_receive(at->segment, clock_ms(), waited_ms, frame, size);
+}
+
+static void on_neighbor(int64_t waited_ms, const void *frame, size_t size, void *arg)
 {
 	struct attached *at = arg;
 	int64_t now = clock_ms();
@@ -332,28 +341,62 @@ static void on_frame(int64_t waited_ms, const void *frame, size_t size, void *ar
 	segment_receive(at->segment, now, waited_ms, frame, size);
 }
 
+static int receive_messages(struct attached *at)
+{
+	return link_receive(at->link, LINK_MESSAGES, FRAMES_PER_TURN, on_message, at);
+}
+
 /* What is lost is lost after what has come: nothing of that may be answered before it is known. */
-static int receive(struct attached *at)
+static int receive_neighbors(struct attached *at)
 {
 	at->has_lost |= link_has_lost(at->link);
-	return link_receive(at->link, FRAMES_PER_TURN, on_frame, at);
+	return link_receive(at->link, LINK_NEIGHBORS, FRAMES_PER_TURN, on_neighbor, at);
+}
+
+typedef int receive_fn(struct attached *at);
+
+/* From the queues that have something; @fds are theirs, in the order of the segments. */
+static void receive(struct l2 *l2, int64_t now, const struct pollfd *fds, size_t n, receive_fn *fn)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct attached *at = l2->attach.list[i];
+		if (fds[i].revents && at->link && fn(at) < 0)
+			attached_close_link(at, now);
+	}
+}
+
+/* Questions are for anybody to ask: not more than a share of a processor goes to them first. */
+static void review_brake(struct l2 *l2, int64_t now)
+{
+	int64_t until = brake_until_ms(&l2->brake), due = now + timeout_of(l2, now);
+
+	if (brake_holds(&l2->brake, now, urgent_cpu_us()))
+		urgent_relax(&l2->urgency, due < until ? due : until);
+	for (size_t i = 0; i < l2->attach.n; i++)
+		segment_set_pressed(l2->attach.list[i]->segment,
+		                    brake_is_pressed(&l2->brake, now));
+}
+
+static struct pollfd poll_of(const struct attached *at, enum link_queue queue)
+{
+	return (struct pollfd){ .fd = at->link ? link_fd(at->link, queue) : -1, .events = POLLIN };
 }
 
 /*
  * Waits for something to do, and receives; frames are taken before timers, otherwise a peer would
- * seem dead just because we had not read its frames.
+ * seem dead just because we had not read its frames, and messages before what neighbours ask.
  */
 static void wait_and_receive(struct l2 *l2)
 {
-	struct pollfd fds[1 + ATTACH_SEGMENTS_MAX] = { { .fd = l2->wake_fd, .events = POLLIN } };
+	struct pollfd fds[1 + 2 * ATTACH_SEGMENTS_MAX] = { { .fd = l2->wake_fd, .events = POLLIN } };
+	struct pollfd *messages = fds + 1, *neighbors = fds + 1 + l2->attach.n;
 	size_t n = l2->attach.n;
 
-	for (size_t i = 0; i < n; i++)
-		fds[1 + i] = (struct pollfd){ .fd = l2->attach.list[i]->link
-			                                    ? link_fd(l2->attach.list[i]->link)
-			                                    : -1,
-			                      .events = POLLIN };
-	int ready = poll(fds, 1 + n, timeout_of(l2, clock_ms()));
+	for (size_t i = 0; i < n; i++) {
+		messages[i] = poll_of(l2->attach.list[i], LINK_MESSAGES);
+		neighbors[i] = poll_of(l2->attach.list[i], LINK_NEIGHBORS);
+	}
+	int ready = poll(fds, 1 + 2 * n, timeout_of(l2, clock_ms()));
 	int64_t now = clock_ms();
 	l2->last_turn_ms = now;
 	if (ready <= 0)
@@ -361,11 +404,9 @@ static void wait_and_receive(struct l2 *l2)
 	eventfd_t count;
 	if (fds[0].revents)
 		(void)eventfd_read(l2->wake_fd, &count);
-	for (size_t i = 0; i < n; i++) {
-		struct attached *at = l2->attach.list[i];
-		if (fds[1 + i].revents && receive(at) < 0)
-			attached_close_link(at, now);
-	}
+	receive(l2, now, messages, n, receive_messages);
+	review_brake(l2, now);
+	receive(l2, now, neighbors, n, receive_neighbors);
 }
 
 static void turn(struct l2 *l2)
@@ -449,7 +490,7 @@ static int start_thread(struct l2 *l2, struct err *e)
 
 	if (r < 0)
 		return err_set(e, r, ERR_SYSTEM, "thread: %s", strerror(-r));
-	l2->urgency = urgent_begin(l2->thread);
+	urgent_begin(&l2->urgency, l2->thread);
 	return 0;
 }
 
@@ -486,9 +527,10 @@ int l2_start(const struct l2_options *opts, l2_changed_cb *changed, void *arg, s
 	r = l2->wake_fd < 0 ? err_set(e, -errno, ERR_SYSTEM, "eventfd: %s", strerror(errno)) : 0;
 	if (r == 0 && opts->key_size > 0 && wire_key_empty(l2->key))
 		r = err_set(e, -EIO, ERR_SYSTEM, "libcrypto has no HMAC-SHA-256");
-	l2->attach.filter = filter_new(NULL, 0);
-	if (r == 0 && !l2->attach.filter)
-		r = err_set(e, -EINVAL, ERR_SYSTEM, "libpcap cannot compile the filter");
+	l2->attach.filters[LINK_MESSAGES] = filter_new_messages();
+	l2->attach.filters[LINK_NEIGHBORS] = filter_new(NULL, 0);
+	if (r == 0 && (!l2->attach.filters[LINK_MESSAGES] || !l2->attach.filters[LINK_NEIGHBORS]))
+		r = err_set(e, -EINVAL, ERR_SYSTEM, "libpcap cannot compile the filters");
 	if (r == 0)
 		r = groups_start(&l2->attach.groups, e);
 	if (r == 0)
@@ -571,5 +613,6 @@ void l2_stop(struct l2 *l2, enum l2_stop how)
 	l2->stopping = how == L2_STOP_YIELD ? STOP_YIELD : STOP_RESTARTING;
 	wake(l2);
 	pthread_join(l2->thread, NULL);
+	urgent_end(&l2->urgency);
 	l2_free(l2);
 }

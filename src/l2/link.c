@@ -18,14 +18,15 @@
 #include "l2/filter.h"
 
 /*
- * The ring is private memory, so it is no larger than a burst of messages from a few peers needs.
+ * The rings are private memory, so they are no larger than a burst of messages from a few peers
+ * needs.
  */
 #define BUFFER_SIZE (256 * 1024)
 #define MACS_SIZE 12
 #define TAG_SIZE 4
 
 struct link {
-	pcap_t *pcap;
+	pcap_t *queues[LINK_QUEUES];
 	unsigned int dropped; /* by the kernel, as of link_has_lost() */
 };
 
@@ -69,37 +70,48 @@ static int configure(pcap_t *pcap, const char *interface, struct bpf_program *fi
 		return err_set(e, -EIO, ERR_SYSTEM, "%s: %s", interface, why);
 	if (pcap_setdirection(pcap, PCAP_D_IN) < 0 || pcap_setfilter(pcap, filter) < 0)
 		return err_set(e, -EIO, ERR_SYSTEM, "%s: %s", interface, pcap_geterr(pcap));
-	int r = join_groups(pcap_get_selectable_fd(pcap), interface);
-	if (r < 0)
-		return err_set(e, r, ERR_SYSTEM, "%s: joining the groups: %s", interface,
-		               strerror(-r));
 	return 0;
 }
 
-int link_open(const char *interface, struct bpf_program *filter, struct link **ret_link,
-              struct err *e)
+static int open_queue(const char *interface, struct bpf_program *filter, pcap_t **ret_pcap,
+                      struct err *e)
 {
 	char why[PCAP_ERRBUF_SIZE];
 	pcap_t *pcap = pcap_create(interface, why);
 
 	if (!pcap)
 		return err_set(e, -EIO, ERR_SYSTEM, "%s: %s", interface, why);
-	int r = configure(pcap, interface, filter, e);
+	*ret_pcap = pcap;
+	return configure(pcap, interface, filter, e);
+}
+
+int link_open(const char *interface, struct bpf_program *const *filters, struct link **ret_link,
+              struct err *e)
+{
+	struct link *l = xcalloc(1, sizeof(*l));
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < LINK_QUEUES; i++)
+		r = open_queue(interface, filters[i], &l->queues[i], e);
+	if (r == 0) {
+		r = join_groups(link_fd(l, LINK_MESSAGES), interface);
+		if (r < 0)
+			err_set(e, r, ERR_SYSTEM, "%s: joining the groups: %s", interface,
+			        strerror(-r));
+	}
 	if (r < 0) {
-		pcap_close(pcap);
+		link_close(l);
 		return r;
 	}
-	struct link *l = xcalloc(1, sizeof(*l));
-	l->pcap = pcap;
 	*ret_link = l;
 	return 0;
 }
 
 void link_close(struct link *l)
 {
-	if (!l)
-		return;
-	pcap_close(l->pcap);
+	for (size_t i = 0; l && i < LINK_QUEUES; i++)
+		if (l->queues[i])
+			pcap_close(l->queues[i]);
 	free(l);
 }
 
@@ -110,7 +122,8 @@ static int attach(const struct bpf_program *filter, void *arg)
 	const struct sock_fprog program = { .len = (unsigned short)filter->bf_len,
 		                            .filter = (struct sock_filter *)filter->bf_insns };
 
-	return setsockopt(link_fd(l), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0
+	return setsockopt(link_fd(l, LINK_NEIGHBORS), SOL_SOCKET, SO_ATTACH_FILTER, &program,
+	                  sizeof(program)) < 0
 	               ? -errno
 	               : 0;
 }
@@ -120,9 +133,9 @@ int link_set_filter(struct link *l, const struct bpf_program *filter)
 	return filter_replace(filter, attach, l);
 }
 
-int link_fd(const struct link *l)
+int link_fd(const struct link *l, enum link_queue queue)
 {
-	return pcap_get_selectable_fd(l->pcap);
+	return pcap_get_selectable_fd(l->queues[queue]);
 }
 
 /* The kernel notes by the wall clock when a frame arrived. */
@@ -156,17 +169,17 @@ bool link_has_lost(struct link *l)
 {
 	struct pcap_stat now;
 
-	if (pcap_stats(l->pcap, &now) < 0)
+	if (pcap_stats(l->queues[LINK_NEIGHBORS], &now) < 0)
 		return false;
 	bool lost = now.ps_drop != l->dropped;
 	l->dropped = now.ps_drop;
 	return lost;
 }
 
-int link_receive(struct link *l, int max, link_frame_fn *fn, void *arg)
+int link_receive(struct link *l, enum link_queue queue, int max, link_frame_fn *fn, void *arg)
 {
 	struct receiver r = { .fn = fn, .arg = arg };
-	int n = pcap_dispatch(l->pcap, max, on_frame, (u_char *)&r);
+	int n = pcap_dispatch(l->queues[queue], max, on_frame, (u_char *)&r);
 
 	return n < 0 ? -EIO : n;
 }
@@ -174,7 +187,7 @@ int link_receive(struct link *l, int max, link_frame_fn *fn, void *arg)
 int link_send(struct link *l, const void *frame, size_t size)
 {
 	errno = 0;
-	if (pcap_inject(l->pcap, frame, size) >= 0)
+	if (pcap_inject(l->queues[LINK_MESSAGES], frame, size) >= 0)
 		return 0;
 	return errno ? -errno : -EIO;
 }

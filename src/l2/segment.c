@@ -390,9 +390,12 @@ static void receive_neighbor(struct segment *s, int64_t now, int64_t waited_ms,
 		stand_in(s, ops, p);
 		return;
 	}
+	counts_of(s, ops)->questions++;
+	/* Who asks without a sender makes sure that nobody has the address: each time counts. */
+	if (s->pressed && p->sender.family && !askers_may(&s->askers, now, p))
+		return;
 	uint8_t frame[NEIGHBOR_FRAME_MAX];
 	size_t size = ops->answer(mac, p, frame);
-	counts_of(s, ops)->questions++;
 	counts_of(s, ops)->answers++;
 	send_frame(s, frame, size);
 }
@@ -483,6 +486,11 @@ void segment_receive(struct segment *s, int64_t now, int64_t waited_ms, const vo
 		}
 	}
 	flush(s, now);
+}
+
+void segment_set_pressed(struct segment *s, bool pressed)
+{
+	s->pressed = pressed;
 }
 
 void segment_set_answered(struct segment *s, int64_t at_ms)

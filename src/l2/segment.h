@@ -63,6 +63,8 @@ void segment_set_wants(struct segment *s, int64_t now, const struct l2_snapshot 
                        const struct l2_want *const *wants, size_t n);
 /* The API server answered this node at @at_ms. */
 void segment_set_answered(struct segment *s, int64_t at_ms);
+/* There are more questions than there is time for, or no longer: see askers.h. */
+void segment_set_pressed(struct segment *s, bool pressed);
 /*
  * Before what has arrived is received: frames were lost between the wire and us, as there was no
  * room for them.  The oldest that was not has waited for @waited_ms.

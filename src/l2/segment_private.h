@@ -6,6 +6,7 @@
  * Shared only by segment.c, which takes part in the segment, and segment_tell.c, which tells of it.
  */
 
+#include "l2/askers.h"
 #include "l2/segment.h"
 
 /* Another incarnation that speaks under our node's name. */
@@ -30,6 +31,8 @@ struct segment {
 	struct segment_sources sources;
 	size_t mtu;
 	bool up;
+	bool pressed; /* there are more questions than there is time for */
+	struct askers askers;
 	bool more; /* messages or announcements are waiting for the next turn */
 	/* Announced since then. */
 	int64_t announced_ms;

@@ -224,6 +224,11 @@ class Node:
     def running(self) -> bool:
         return self._popen is not None
 
+    @property
+    def pid(self) -> int:
+        assert self._popen
+        return self._popen.pid
+
     def _ended(self) -> None:
         assert self._popen
         self._popen.wait(WAIT_SECONDS)

@@ -320,6 +320,32 @@ def test_an_owner_that_somebody_asked_while_it_stalled_asks_itself(wire: Wire) -
     wire.wait_owners()
 
 
+BURST = 1000  # frames: more than the owner's buffer has room for
+
+
+def test_an_owner_that_lost_frames_while_it_stalled_asks_for_all_it_has(make_wire: Callable[..., Wire]) -> None:
+    """Of three nodes one is missing, so somebody may be unheard; among what was lost may be anybody's question."""
+    wire = make_wire(("a", "b"))
+    wire.wait_owners()
+    name = wire.owners()[wire.addresses[0]]
+    owner, codec = wire.nodes[name], wire.family.codec
+    burst = codec.request("02:dd:00:00:00:01", wire.family.client, wire.addresses[0])
+
+    def asks_for_all_at_once() -> bool:
+        owned, since = wire.owned_by_itself(name), time.monotonic()
+        owner.signal(signal.SIGSTOP)
+        for _ in range(BURST):
+            wire.switch.send(name, burst)
+        time.sleep(0.1)
+        owner.signal(signal.SIGCONT)
+        time.sleep(0.15)
+        asked = [address for address in owned if wire.probes(name, address, since) > 0]
+        return len(owned) > 2 and asked == owned
+
+    wait_for("the owner to ask for everything", asks_for_all_at_once)
+    wire.wait_owners()
+
+
 @pytest.mark.parametrize("keys", ["none", "one each"])
 def test_two_owners_that_share_arp_alone_part(make_wire: Callable[..., Wire], keys: str) -> None:
     wire = make_wire(keys={name: "" if keys == "none" else f"the key of {name}" for name in NAMES}, probe_ms=PATIENT_MS)
