@@ -2,16 +2,21 @@
 """The owner of an address goes: how long until another node answers ARP for it?  Each speaker has the same trials.
 
 The owner's link is cut at the LAN's side, and found out by silence alone, as where a switch's port dies quietly; its
-speaker is killed; it is told to end, which ours takes for a restart; its node is drained (ours alone has a word for
-that).  Time is judged by ARP alone, a question every millisecond from a client.  The yardstick is the time that one
-question to a living owner takes.
+speaker is killed; its node loses power, which is both at once; it is told to end, which ours takes for a restart; its
+node is drained (ours alone has a word for that).  Of what should cost nothing the longest time without an answer is
+told: a killed speaker that returns, one that is replaced by another as in an upgrade, and the API server's going away.
+Time is judged by ARP alone, a question every millisecond from a client.  The yardstick is the time that one question
+to a living owner takes.
 """
 
 import argparse
 import os
+import re
 import shlex
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -44,12 +49,12 @@ class Speaker(Protocol):
 
 
 class Fairlead:
-    def __init__(self, lab: Lab) -> None:
-        self.lab = lab
+    def __init__(self, lab: Lab, failover: str = "normal") -> None:
+        self.lab, self.failover = lab, failover
 
     def start(self) -> None:
         self.lab.start_cluster()
-        for obj in objects.configuration(f"{ADDRESS}/32"):
+        for obj in objects.configuration(f"{ADDRESS}/32", self.failover):
             self.lab.api.apply(obj)
         self.lab.start_controller("a")
         for host in self.lab.network.nodes:
@@ -82,7 +87,7 @@ class Fairlead:
 class Keepalived:
     """VRRP version 3 as people tune it for speed: an advertisement every 100 ms; who returns takes nothing back."""
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, _failover: str = "") -> None:
         self.lab = lab
         self.program = shutil.which("keepalived") or "/usr/sbin/keepalived"
         if not os.access(self.program, os.X_OK):
@@ -118,7 +123,7 @@ class Keepalived:
         time.sleep(1)
 
 
-SPEAKERS: dict[str, Callable[[Lab], Speaker]] = {"fairlead": Fairlead, "keepalived": Keepalived}
+SPEAKERS: dict[str, Callable[[Lab, str], Speaker]] = {"fairlead": Fairlead, "keepalived": Keepalived}
 
 
 # ---- trials ----
@@ -135,6 +140,18 @@ def kill(speaker: Speaker, owner: str) -> Callable[[], None]:
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     return lambda: speaker.revive(owner)
+
+
+def power_off(speaker: Speaker, owner: str) -> Callable[[], None]:
+    """Nothing of the node is left, and no link goes down at anybody's end."""
+    heal = cut(speaker, owner)
+    revive = kill(speaker, owner)
+
+    def again() -> None:
+        heal()
+        revive()
+
+    return again
 
 
 def stop(speaker: Speaker, owner: str) -> Callable[[], None]:
@@ -154,10 +171,11 @@ def drain(speaker: Speaker, owner: str) -> Callable[[], None]:
     return lambda: speaker.drain(owner, False)
 
 
-TRIALS = {"cut": cut, "kill": kill, "stop": stop, "drain": drain}
+TRIALS = {"cut": cut, "kill": kill, "off": power_off, "stop": stop, "drain": drain}
 WORDS = {
     "cut": "owner's link cut, without loss of carrier at its end",
     "kill": "owner's speaker killed",
+    "off": "owner's node without power",
     "stop": "owner's speaker told to end",
     "drain": "owner's node drained",
 }
@@ -181,6 +199,79 @@ def one_round(speaker: Speaker, trial: str) -> float:
     return (answer.at - began) * 1000
 
 
+# ---- what should cost nothing ----
+
+
+def come_back(speaker: Speaker, owner: str) -> Callable[[], None]:
+    """Of a speaker that was killed: others have its address by then."""
+    revive = kill(speaker, owner)
+    speaker.lab.wait_owner(ADDRESS, among=[h.name for h in speaker.lab.network.nodes if h.name != owner])
+    return revive
+
+
+def upgrade(speaker: Speaker, owner: str) -> Callable[[], None]:
+    def replace() -> None:
+        speaker.lab.processes[speaker.process(owner)].signal(signal.SIGTERM)
+        speaker.lab.processes[speaker.process(owner)].wait()
+        speaker.revive(owner)
+
+    return replace
+
+
+def lose_api(speaker: Speaker, _owner: str) -> Callable[[], None]:
+    return speaker.lab.stop_api
+
+
+QUIET = {"return": come_back, "upgrade": upgrade, "api": lose_api}
+QUIET_WORDS = {
+    "return": "a killed speaker returns: longest time without an answer",
+    "upgrade": "owner's speaker replaced: longest time without an answer",
+    "api": "the API server goes away: longest time without an answer",
+}
+QUIET_SECONDS = 1.0  # after everybody knows everybody again
+
+
+def one_quiet_round(speaker: Speaker, trial: str) -> float:
+    """Milliseconds of the longest time without any answer."""
+    lab = speaker.lab
+    happens = QUIET[trial](speaker, lab.wait_owner(ADDRESS))
+    time.sleep(REST_SECONDS)
+    with lab.arp_watcher(ADDRESS, 0.001) as watcher:
+        wait_for("answers before it", lambda: watcher.answers)
+        happens()
+        speaker.settle()
+        time.sleep(QUIET_SECONDS)
+        times = [a.at for a in watcher.answers] + [time.monotonic()]
+    if trial == "api":
+        lab.start_api()
+    return max(later - at for at, later in zip(times, times[1:])) * 1000
+
+
+# ---- nobody fails ----
+
+SPIN = "while True: pass"
+
+
+def takeovers(lab: Lab) -> int:
+    """Of all speakers since their starts."""
+    metrics = [lab.daemon(host.name, "/metrics") for host in lab.network.nodes]
+    return sum(int(n) for text in metrics for n in re.findall(r"^fairlead_l2_takeovers_total (\d+)$", text, re.M))
+
+
+def stay_busy(lab: Lab, minutes: float) -> int:
+    """How many takeovers there are while programs want each processor twice."""
+    before = takeovers(lab)
+    argv = [sys.executable, "-c", SPIN]
+    spinners = [subprocess.Popen(argv, start_new_session=True) for _ in range(2 * (os.cpu_count() or 1))]
+    try:
+        time.sleep(minutes * 60)
+    finally:
+        for spinner in spinners:
+            spinner.kill()
+            spinner.wait()
+    return takeovers(lab) - before
+
+
 # ---- what is asked for ----
 
 
@@ -188,25 +279,37 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tests/bench/failover", description=__doc__)
     parser.add_argument("--speaker", choices=SPEAKERS, default="fairlead", help="whose failover (fairlead)")
     parser.add_argument("--rounds", type=int, default=20, help="of each trial (20)")
-    parser.add_argument("trials", nargs="*", metavar="TRIAL", help=" ".join(TRIALS) + " (cut)")
+    parser.add_argument("--failover", choices=("fast", "normal", "calm"), default="normal", help="of fairlead (normal)")
+    parser.add_argument("--busy", type=float, default=0, metavar="MINUTES", help="count takeovers with processors busy")
+    parser.add_argument("trials", nargs="*", metavar="TRIAL", help=" ".join((*TRIALS, *QUIET)) + " (cut)")
     asked = parser.parse_args(shlex.split(os.environ.get("FAIRLEAD_BENCH_FAILOVER", "")))
-    asked.trials = asked.trials or ["cut"]
-    if unknown := [t for t in asked.trials if t not in TRIALS]:
-        parser.error(f"{unknown[0]}: there are {', '.join(TRIALS)}")
-    if asked.speaker != "fairlead" and "drain" in asked.trials:
-        parser.error("only fairlead drains nodes")
+    asked.trials = asked.trials or ([] if asked.busy else ["cut"])
+    if unknown := [t for t in asked.trials if t not in (*TRIALS, *QUIET)]:
+        parser.error(f"{unknown[0]}: there are {', '.join((*TRIALS, *QUIET))}")
+    if asked.speaker != "fairlead" and {"drain", "api"} & set(asked.trials):
+        parser.error("only fairlead drains nodes, and knows an API server")
+    if asked.speaker != "fairlead" and asked.busy:
+        parser.error("only fairlead counts its takeovers")
     return asked
 
 
 def run(lab: Lab) -> None:
     asked = options()
-    speaker = SPEAKERS[asked.speaker](lab)
+    speaker = SPEAKERS[asked.speaker](lab, asked.failover)
     speaker.start()
     lab.wait_owner(ADDRESS)
     speaker.settle()
     asks = [a.ms for _ in range(asked.rounds) for a in lab.arp_answers(ADDRESS, 0.05)]
-    print(f"failover, {asked.speaker}: the fault -> the first ARP answer by another node")
+    how = f", failover {asked.failover}" if asked.speaker == "fairlead" else ""
+    print(f"failover, {asked.speaker}{how}: the fault -> the first ARP answer by another node")
     figures.report("  one ARP question to a living owner (yardstick)", asks)
     for trial in asked.trials:
-        words = HOLD if trial == "stop" and asked.speaker == "fairlead" else WORDS[trial]
-        figures.report(f"  {words}", [one_round(speaker, trial) for _ in range(asked.rounds)])
+        if trial in QUIET:
+            words, a_round = QUIET_WORDS[trial], one_quiet_round
+        else:
+            words = HOLD if trial == "stop" and asked.speaker == "fairlead" else WORDS[trial]
+            a_round = one_round
+        figures.report(f"  {words}", [a_round(speaker, trial) for _ in range(asked.rounds)])
+    if asked.busy:
+        found = stay_busy(lab, asked.busy)
+        print(f"  takeovers without a fault in {asked.busy:g} minutes, each processor wanted twice: {found}", flush=True)

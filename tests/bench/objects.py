@@ -15,8 +15,9 @@ def config_map(text: str) -> Object:
     }
 
 
-def configuration(addresses: str) -> list[Object]:
-    return [config_map(f"address-pools:\n- {{name: bench, protocol: layer2, addresses: [{addresses}]}}\n")]
+def configuration(addresses: str, failover: str = "normal") -> list[Object]:
+    pools = f"address-pools:\n- {{name: bench, protocol: layer2, addresses: [{addresses}]}}\n"
+    return [config_map(f"{pools}failover: {failover}\n")]
 
 
 def service(name: str, address: str = "") -> Object:

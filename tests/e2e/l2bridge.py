@@ -24,6 +24,8 @@ CLIENT = PREFIX + "client"
 OUTSIDER = PREFIX + "outsider"
 BRIDGE = "br0"
 ANSWER_SECONDS = 1.0
+# The switch asks for members itself, from the start, and believes at once that all have answered.
+QUERIED = " mcast_querier 1 mcast_startup_query_interval 100 mcast_query_response_interval 100"
 
 
 def program(name: str) -> str:
