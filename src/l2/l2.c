@@ -77,7 +77,7 @@ struct l2 {
 	struct publication *taken;    /* NULL before the first */
 	struct l2_snapshot *snapshot; /* of it, or NULL */
 	struct brake brake;
-	struct troubles found;        /* at found_ms */
+	struct troubles found; /* at found_ms */
 	int64_t found_ms;
 	bool tell_troubles;
 	int64_t peers_published_ms;
@@ -373,8 +373,7 @@ static void review_brake(struct l2 *l2, int64_t now)
 	if (brake_holds(&l2->brake, now, urgent_cpu_us()))
 		urgent_relax(&l2->urgency, due < until ? due : until);
 	for (size_t i = 0; i < l2->attach.n; i++)
-		segment_set_pressed(l2->attach.list[i]->segment,
-		                    brake_is_pressed(&l2->brake, now));
+		segment_set_pressed(l2->attach.list[i]->segment, brake_is_pressed(&l2->brake, now));
 }
 
 static struct pollfd poll_of(const struct attached *at, enum link_queue queue)
@@ -388,7 +387,8 @@ static struct pollfd poll_of(const struct attached *at, enum link_queue queue)
  */
 static void wait_and_receive(struct l2 *l2)
 {
-	struct pollfd fds[1 + 2 * ATTACH_SEGMENTS_MAX] = { { .fd = l2->wake_fd, .events = POLLIN } };
+	struct pollfd fds[1 + 2 * ATTACH_SEGMENTS_MAX] = { { .fd = l2->wake_fd,
+		                                             .events = POLLIN } };
 	struct pollfd *messages = fds + 1, *neighbors = fds + 1 + l2->attach.n;
 	size_t n = l2->attach.n;
 

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Floods of questions about addresses of the pools, which the kernel's filter lets through: answers and heartbeats go on,
-and the urgent thread, which comes before everything ordinary, leaves the processor to others."""
+"""Floods of questions about addresses of the pools, which the kernel's filter lets through.
+
+Answers and heartbeats go on, and the urgent thread, which comes before everything ordinary, leaves the processor to
+others.
+"""
 
 import os
 import subprocess

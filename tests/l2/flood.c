@@ -90,7 +90,8 @@ int main(int argc, char **argv)
 			continue;
 		}
 		for (size_t i = 0; i < BATCH; i++)
-			put_machine(frames[i], pattern, size, (uint32_t)(sent + (int64_t)i) % machines);
+			put_machine(frames[i], pattern, size,
+			            (uint32_t)(sent + (int64_t)i) % machines);
 		int n = sendmmsg(fd, messages, BATCH, 0);
 		sent += n > 0 ? n : 0;
 	}
