@@ -23,7 +23,7 @@ const char *const failover_words[] = {
 	NULL,
 };
 static const struct config_layer2_timing sets[] = {
-	[FAILOVER_NORMAL] = { .heartbeat_ms = 40, .multiplier = 4, .probe_ms = 25 },
+	[FAILOVER_NORMAL] = { .heartbeat_ms = 70, .multiplier = 5, .probe_ms = 25 },
 	[FAILOVER_FAST] = { .heartbeat_ms = 20, .multiplier = 4, .probe_ms = 15 },
 	[FAILOVER_CALM] = { .heartbeat_ms = 250, .multiplier = 4, .probe_ms = 100 },
 };
@@ -58,7 +58,7 @@ static const struct schema_key timing_keys[] = {
 	  .type = &schema_int,
 	  .min = 10,
 	  .max = 1000,
-	  .unit = "milliseconds, such as 40",
+	  .unit = "milliseconds, such as 70",
 	  .invalid = "invalid heartbeat interval",
 	  SCHEMA_FIELD(struct config_layer2_timing, heartbeat_ms),
 	  .otherwise = "that of `failover`",

@@ -82,7 +82,7 @@ SETS: dict[str, tuple[Object, set[tuple[str, str]]]] = {
                 "masqueradeAll": True,
                 "serviceMetrics": True,
                 "firstUseProbe": False,
-                "realtime": False,
+                "realtime": True,
                 "http": {"address": "192.0.2.7"},
                 "podLabels": {"a": "b"},
             },
@@ -191,7 +191,7 @@ def test_pods_have_no_right_that_they_do_not_use(name: str, render: Render) -> N
             assert context["capabilities"]["drop"] == ["ALL"]
             added = context["capabilities"].get("add", [])
             if c["name"] == "speaker":
-                more = ["SYS_NICE", "IPC_LOCK"] if speaker.get("realtime", True) else []
+                more = ["SYS_NICE", "IPC_LOCK"] if speaker.get("realtime") else []
                 assert added == ["NET_ADMIN", "NET_RAW", *more]
                 assert (context["runAsUser"], context["runAsGroup"]) == (0, 0)
             elif c["name"] == "frr":

@@ -367,9 +367,9 @@ static const struct {
 	{ "layer2-timing:\n  heartbeat: 9\n", 2, "layer2-timing.heartbeat",
 	  "invalid heartbeat interval 9: write a number from 10 to 1000" },
 	{ "layer2-timing:\n  heartbeat: 40ms\n", 2, "layer2-timing.heartbeat",
-	  "write a whole number of milliseconds, such as 40" },
+	  "write a whole number of milliseconds, such as 70" },
 	{ "layer2-timing:\n  heartbeat: '40'\n", 2, "layer2-timing.heartbeat",
-	  "write a whole number of milliseconds, such as 40, without quotes" },
+	  "write a whole number of milliseconds, such as 70, without quotes" },
 	{ "layer2-timing:\n  multiplier: 2\n", 2, "layer2-timing.multiplier", "from 3 to 50" },
 	{ "layer2-timing: {probe: 1001}\n", 1, "layer2-timing.probe", "from 10 to 1000" },
 	/* journal */
@@ -731,8 +731,8 @@ static void test_timing(void **state)
 		struct config_layer2_timing timing;
 		size_t warnings;
 	} cases[] = {
-		{ "", FAILOVER_NORMAL, { 40, 25, 4 }, 0 },
-		{ "failover: normal\n", FAILOVER_NORMAL, { 40, 25, 4 }, 0 },
+		{ "", FAILOVER_NORMAL, { 70, 25, 5 }, 0 },
+		{ "failover: normal\n", FAILOVER_NORMAL, { 70, 25, 5 }, 0 },
 		{ "failover: fast\n", FAILOVER_FAST, { 20, 15, 4 }, 0 },
 		{ "failover: calm\nlayer2-timing:\n", FAILOVER_CALM, { 250, 100, 4 }, 0 },
 		/* What is given counts, and the rest is as failover says, wherever that stands. */
@@ -744,7 +744,7 @@ static void test_timing(void **state)
 		  FAILOVER_NORMAL,
 		  { 100, 50, 3 },
 		  0 },
-		{ "layer2-timing: {heartbeat: 10}\n", FAILOVER_NORMAL, { 10, 25, 4 }, 1 },
+		{ "layer2-timing: {heartbeat: 10}\n", FAILOVER_NORMAL, { 10, 25, 5 }, 1 },
 	};
 
 	(void)state;

@@ -13,7 +13,7 @@
 static struct sim sim;
 
 /* As the configuration's names have them. */
-static const struct l2_timing fast = { 20, 4, 15 }, normal = { 40, 4, 25 }, calm = { 250, 4, 100 };
+static const struct l2_timing fast = { 20, 4, 15 }, normal = { 70, 5, 25 }, calm = { 250, 4, 100 };
 
 static int64_t dead_ms(const struct l2_timing *t)
 {
