@@ -113,6 +113,7 @@ struct claims_entry {
 	 */
 	int64_t announce_at_ms, verify_at_ms;
 	int64_t verified_ms;       /* when that was last asked, 0: not since it is ours */
+	int64_t told_ms;           /* the last question whose answer had us announce it */
 	int64_t kernel_until_ms;   /* until when kernel_seen holds */
 	int64_t since_ms, took_ms; /* as in l2_state */
 	int64_t rival_since_ms, rival_until_ms; /* when two owners were seen, if two_owners */

@@ -17,8 +17,10 @@
  * time after each of them with forged answers, and as long as it does so, it takes the address.
  *
  * Parting.  Both owners know the address and both MAC addresses, and neither needs to know the
- * other's name, so the rendezvous order is over these.  Each announces once more that it has the
- * address, from which the other learns of it, and asks again: after a few answers the second in the
+ * other's name, so the rendezvous order is over these.  Each announces once for each question of
+ * its own that it has the address, from which the other learns of it (by neighbour discovery that
+ * counts as an answer to the other's question: two that announced at each answer would do so as
+ * fast as the wire carries it), and asks again: after a few answers the second in the
  * order stops, and tries later like every node that finds an address answered for.  (Had the
  * segment been apart and healed, heartbeats come before that, and claims know better which part
  * should prevail.)  A rival that goes on answering the first for CEASE_GAPS is not a speaker and
@@ -276,7 +278,9 @@ static void part(struct claims *c, int64_t now, struct claims_entry *e, const ui
 		cease(c, now, e, mac);
 		return;
 	}
-	action_add(c, CLAIMS_ANNOUNCE, &e->addr);
+	if (e->told_ms != e->verified_ms)
+		action_add(c, CLAIMS_ANNOUNCE, &e->addr);
+	e->told_ms = e->verified_ms;
 	verify_soon(c, now, e);
 }
 

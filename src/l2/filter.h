@@ -22,8 +22,8 @@
 struct bpf_program;
 
 /*
- * Of ARP and neighbour discovery, for addresses in these ranges, in any order; NULL: for all.  NULL:
- * libpcap refuses it.
+ * Of ARP and neighbour discovery, for addresses in these ranges, in any order; NULL: for all.
+ * NULL: libpcap refuses it.
  */
 struct bpf_program *filter_new(const struct l2_range *ranges, size_t n);
 /* Of the speakers' messages. */

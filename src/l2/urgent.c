@@ -5,15 +5,15 @@
  * has dropped.  Neither is there for the asking: CAP_SYS_NICE and CAP_IPC_LOCK are not among what
  * the speaker otherwise needs, so it goes on without them.
  *
- * The lowest real-time priority is enough, as it comes before whatever is ordinary.  What the thread
- * starts, if it ever did, would be ordinary again.
+ * The lowest real-time priority is enough, as it comes before whatever is ordinary.  What the
+ * thread starts, if it ever did, would be ordinary again.
  *
  * What the thread works on comes from the segment, and the kernel's own bound on real-time threads
- * (sched_rt_runtime_us) would leave next to nothing to others.  So beyond a budget (brake.h) it lays its priority down.  It cannot take it back itself as long as
- * it does not get to run, and a heartbeat may be due: a second thread of the same priority waits
- * for a timer, and gives it back.  The two may meet, as the timer expires while it is set anew; at
- * worst the thread then has its priority too early and lays it down again, or waits until the
- * timer has expired once more.
+ * (sched_rt_runtime_us) would leave next to nothing to others.  So beyond a budget (brake.h) it
+ * lays its priority down.  It cannot take it back itself as long as it does not get to run, and a
+ * heartbeat may be due: a second thread of the same priority waits for a timer, and gives it back.
+ * The two may meet, as the timer expires while it is set anew; at worst the thread then has its
+ * priority too early and lays it down again, or waits until the timer has expired once more.
  *
  * Pages are locked as they are touched: all that is mapped would be far more than what is used.
  * Without CAP_IPC_LOCK that is not tried: RLIMIT_MEMLOCK would hold for what is allocated later,

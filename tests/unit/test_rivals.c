@@ -462,6 +462,36 @@ static void both_owners_tell(void **state)
 	sim_fini(&sim);
 }
 
+/*
+ * By neighbour discovery an announcement counts as an answer to the question before it: who
+ * announced at each answer would have the other do so, too, again and again.
+ */
+static void two_owners_do_not_set_each_other_off(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 0; seed < 20; seed++) {
+		uint64_t announced[2], asked[2];
+		sim_use_family(seed % 2 ? 4 : 6);
+		started(seed, 2, 1, NO_KEY);
+		split(true);
+		sim_run(&sim, 8000);
+		for (size_t n = 0; n < 2; n++) {
+			announced[n] = sim.nodes[n].gratuitous_sent;
+			asked[n] = sim.nodes[n].probes_sent;
+		}
+		split(false);
+		sim_run(&sim, 10000);
+		assert_true(total_two_owners() > 0);
+		for (size_t n = 0; n < 2; n++) {
+			asked[n] = sim.nodes[n].probes_sent - asked[n];
+			announced[n] = sim.nodes[n].gratuitous_sent - announced[n];
+			/* Two frames of ARP each; and one announcement that was due anyway. */
+			assert_in_range(announced[n], 0, 2 * asked[n] + 4);
+		}
+		sim_fini(&sim);
+	}
+}
+
 /* A machine that is no speaker, and goes on whatever we say, keeps the address, until it goes. */
 static void a_stranger_that_takes_an_owned_address_gets_it(void **state)
 {
@@ -897,6 +927,7 @@ int main(void)
 		cmocka_unit_test(a_recalled_claim_is_not_resumed_for_another_service),
 		cmocka_unit_test(two_owners_that_share_arp_alone_part),
 		cmocka_unit_test(both_owners_tell),
+		cmocka_unit_test(two_owners_do_not_set_each_other_off),
 		cmocka_unit_test(a_stranger_that_takes_an_owned_address_gets_it),
 		cmocka_unit_test(forged_claims_do_not_silence_an_address),
 		cmocka_unit_test(forged_claims_do_no_more_harm_where_probes_wait_longer),
