@@ -422,6 +422,8 @@ void config_pool_put_audience(const struct config_pool *pool, const char *key, s
 int config_pool_cmp(const struct config_pool *a, const struct config_pool *b);
 /* A pool that has to know the labels of Namespaces, or NULL. */
 const struct config_pool *configuration_selects_namespaces(const struct configuration *c);
+/* Does any pool let addresses cool down? */
+bool configuration_cools_down(const struct configuration *c);
 const struct config_pool *configuration_pool_named(const struct configuration *c, const char *name);
 /*
  * May a Service of this namespace have the external IP @a that somebody wrote by hand?  Only inside

@@ -277,6 +277,10 @@ bool ipam_may_claim(const struct ipam *ipam, const struct ipam_request *r, const
 
 /* ---- addresses that cool down ---- */
 
+/* The ConfigMap in our namespace by which leaders tell each other, and its key. */
+#define IPAM_COOLING_MAP "fairlead-cooling"
+#define IPAM_COOLING_KEY "cooling"
+
 /*
  * The time, in seconds of the wall clock, by which addresses that are let go cool down from now on.
  * Those that were let go later than that count as let go now: the clock was set back.  True if that
@@ -298,6 +302,8 @@ void ipam_print_cooling(const struct ipam *ipam, size_t max_bytes, struct buf *o
  * down and the time that was set is not past.  Anything else in it is ignored.
  */
 void ipam_read_cooling(struct ipam *ipam, const char *text);
+/* Whose it was, "namespace/name", and until when nobody else is given it; NULL: it does not. */
+const char *ipam_cools_for(const struct ipam *ipam, const struct addr *a, int64_t *ret_until_s);
 
 /* ---- accounting ---- */
 
@@ -319,13 +325,14 @@ struct ipam_stock {
 	uint64_t used;     /* held, whether they might be assigned now or not */
 	uint64_t free;     /* for anybody whom the pool is for */
 	uint64_t reserved; /* that wait for the Services that they are reserved for */
+	uint64_t cooling;  /* that wait until their pool's cool-down is over */
 	uint64_t excluded;
 	uint64_t machines;
 	/* the longest run of free ones that nobody names, of so many; 0: there is none */
 	struct addr_range largest;
 	uint64_t n_largest;
 };
-/* O(runs of free addresses + reservations).  @pool: of the allocator's configuration. */
+/* O(runs of free addresses + reservations + cooling).  @pool: of the allocator's configuration. */
 void ipam_stock_of(const struct ipam *ipam, const struct config_pool *pool, size_t family_index,
                    struct ipam_stock *ret_stock);
 
@@ -334,6 +341,7 @@ enum ipam_standing {
 	IPAM_GIVEN_LAST, /* free, but a Service that is denied it names it */
 	IPAM_HELD,
 	IPAM_RESERVED, /* for a Service that does not have it */
+	IPAM_COOLING,  /* for the Service that had it last, for a while */
 	IPAM_OF_MACHINE,
 	IPAM_EXCLUDED,
 	IPAM_SPECIAL, /* never the address of a Service */
@@ -346,8 +354,8 @@ struct ipam_block {
 };
 /*
  * All of a pool in order, in a new array for free(): O((h + b) log h) for h addresses that are
- * held, named or reserved and b blocks, whatever the pool's size.  In ranges of more than some
- * thousand addresses those that end in .0 or .255 are not told apart.
+ * held, named, reserved or cooling and b blocks, whatever the pool's size.  In ranges of more than
+ * some thousand addresses those that end in .0 or .255 are not told apart.
  */
 struct ipam_block *ipam_survey(const struct ipam *ipam, const struct config_pool *pool,
                                size_t *ret_n);

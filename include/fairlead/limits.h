@@ -506,7 +506,11 @@
 	X(COOLING_ADDRESSES, 16384, "addresses", \
 	  "addresses that cool down (`cool-down`), in all pools together", \
 	  "the one that was let go first is for everybody early", \
-	  "`cooling` of the pools in `/status`")
+	  "`cooling` of the pools in `/status`") \
+	X(COOLING_PERCENT, 50, "% of a pool", \
+	  "addresses of one family that cool down after Services of one namespace; no more than its `quota`, and at least one", \
+	  "as above", \
+	  "as above")
 
 /* ---- The command line ---- */
 #define LIMITS_CLI_ELSEWHERE(X) \

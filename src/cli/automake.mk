@@ -207,6 +207,7 @@ EXTRA_DIST += \
 	tests/cli/bad.yaml \
 	tests/cli/broken.yaml \
 	tests/cli/cluster.yaml \
+	tests/cli/cooling.yaml \
 	tests/cli/denied-state.yaml \
 	tests/cli/desk-state.yaml \
 	tests/cli/dual-state.yaml \

@@ -32,6 +32,7 @@
 #include "cli/texts.h"
 #include "fairlead/clock.h"
 #include "fairlead/configuration.h"
+#include "fairlead/ipam.h"
 #include "fairlead/kube.h"
 #include "fairlead/kube_types.h"
 #include "fairlead/limits.h"
@@ -60,6 +61,8 @@ struct work {
 	struct gather *g;
 	char *namespace;
 	int64_t since_s; /* 0: whatever there is */
+	/* What the configuration in force decides by, besides. */
+	bool selects_namespaces, cools_down;
 	struct dump dump;
 	struct dump_pods pods;
 	struct alive *alive;
@@ -225,8 +228,26 @@ static void see_wanted(struct work *w, struct json_object *obj)
 	put_config(w, obj, CONFIG_MAP_KEY, "config/wanted.yaml");
 }
 
+/* Whoever plans from the archive needs that, too. */
+static void look_for_needs(struct work *w, const char *text)
+{
+	cleanup(config_problems_fini) struct config_problems problems = { 0 };
+	struct configuration *c = NULL;
+
+	if (configuration_parse_published(text, NULL, &c, &problems, NULL) == 0) {
+		w->selects_namespaces = configuration_selects_namespaces(c);
+		w->cools_down = configuration_cools_down(c);
+	}
+	configuration_unref(c);
+}
+
 static void see_active(struct work *w, struct json_object *obj)
 {
+	struct json_object *data = kube_json_get(obj, "data", json_type_object, NULL);
+	const char *text = data ? kube_json_str(data, CONFIG_MAP_KEY, NULL) : NULL;
+
+	if (text)
+		look_for_needs(w, text);
 	put_config(w, obj, CONFIG_MAP_KEY, "config/in-force.yaml");
 	put_config(w, obj, CONFIG_MAP_RETAINED, "config/retained.yaml");
 }
@@ -244,6 +265,8 @@ static void dump_objects(struct work *w)
 	                                      state_config_map_name(w->o->config_map, NULL));
 	cleanup_free char *active =
 		xasprintf("/api/v1/namespaces/%s/configmaps/" CONFIG_MAP_ACTIVE, ns);
+	cleanup_free char *cooling =
+		xasprintf("/api/v1/namespaces/%s/configmaps/" IPAM_COOLING_MAP, ns);
 	cleanup_free char *lease = xasprintf(
 		"/apis/coordination.k8s.io/v1/namespaces/%s/leases/fairlead-controller", ns);
 
@@ -261,8 +284,18 @@ static void dump_objects(struct work *w)
 		{ "objects/events-speakers.json", "Event", "v1", EVENTS_OF("speaker") },
 	};
 
+	static const struct row namespaces = { "objects/namespaces.json", "Namespace", "v1",
+		                               "/api/v1/namespaces" };
+	const struct row coolings = { "objects/configmap-fairlead-cooling.json", "ConfigMap", "v1",
+		                      cooling, true };
+
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		dump_row(w, &rows[i]);
+	/* Who may ask for the rest may these only where they are needed. */
+	if (w->selects_namespaces)
+		dump_row(w, &namespaces);
+	if (w->cools_down)
+		dump_row(w, &coolings);
 }
 
 /* ---- pages and logs ---- */

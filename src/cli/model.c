@@ -125,6 +125,7 @@ void cluster_free(struct model *m)
 	}
 	free(m->controllers);
 	pods_fini(&m->pods);
+	free(m->cooling);
 	free(m);
 }
 
@@ -172,6 +173,18 @@ void cluster_put_configuration(struct model *m, const struct kube_config_map *ma
 		return;
 	}
 	cluster_set_configuration(m, c);
+}
+
+void cluster_put_cooling(struct model *m, const struct kube_config_map *map)
+{
+	free(m->cooling);
+	m->cooling = xstrdup_null(labels_get(&map->data, IPAM_COOLING_KEY));
+	model_books_reset(m->books);
+}
+
+bool cluster_cools_down(const struct model *m)
+{
+	return m->config && configuration_cools_down(m->config);
 }
 
 void cluster_put_wanted(struct model *m, const struct kube_config_map *map)

@@ -10,6 +10,7 @@
 
 #include "cli/model_pools.h"
 #include "cli/model_private.h"
+#include "fairlead/clock.h"
 #include "fairlead/mem.h"
 
 struct model_books {
@@ -91,6 +92,9 @@ static const struct model_books *books_of(const struct model *m)
 		}
 	for (const struct model_service *s = m->services; s; s = s->hh.next)
 		enter(m, b, s);
+	ipam_set_time(b->ipam, clock_wall_us() / 1000000);
+	if (m->cooling)
+		ipam_read_cooling(b->ipam, m->cooling);
 	return b;
 }
 

@@ -162,6 +162,8 @@ struct model {
 	int64_t generation;
 	char *leader;
 	int64_t leader_silent_s; /* its Lease has expired since; 0: it has not */
+	/* which addresses cool down, as the leader has written it; NULL: not known */
+	char *cooling;
 	struct model_service *services;
 	struct model_node *nodes;
 	size_t n_nodes, cap_nodes;

@@ -18,6 +18,7 @@
 #include "cli/state.h"
 #include "fairlead/clock.h"
 #include "fairlead/configuration.h"
+#include "fairlead/ipam.h"
 #include "fairlead/kube.h"
 #include "fairlead/mem.h"
 
@@ -58,6 +59,13 @@ static void denied_leader(const struct err *why, void *arg)
 	cluster_hide_leader(((struct picture *)arg)->model);
 }
 
+/* Little is missing. */
+static void denied_cooling(const struct err *why, void *arg)
+{
+	(void)arg;
+	state_tell_unknown_cooling(why);
+}
+
 /* It matters only if a daemon does not answer, and is shown then. */
 static void denied_pods(const struct err *why, void *arg)
 {
@@ -86,6 +94,11 @@ static void put_config_map(struct json_object *obj, void *arg)
 static void put_wanted(struct json_object *obj, void *arg)
 {
 	read_config_map(obj, arg, cluster_put_wanted);
+}
+
+static void put_cooling(struct json_object *obj, void *arg)
+{
+	read_config_map(obj, arg, cluster_put_cooling);
 }
 
 static void put_service(struct json_object *obj, void *arg)
@@ -177,7 +190,7 @@ static int ask_api(const struct command_options *o, struct gather *g, unsigned i
 	return r;
 }
 
-/* The administrator's ConfigMap, whose name is known only now. */
+/* The administrator's ConfigMap, whose name is known only now, and what cools down, if any may. */
 static int ask_wanted(const struct command_options *o, struct gather *g, struct picture *p,
                       struct err *e)
 {
@@ -185,9 +198,14 @@ static int ask_wanted(const struct command_options *o, struct gather *g, struct 
 	cleanup_free char *path =
 		xasprintf("/api/v1/namespaces/%s/configmaps/%s", namespace,
 	                  state_config_map_name(o->config_map, cluster_source(p->model)));
-	const struct gather_row row = { path, false, true, put_wanted, NULL, denied };
+	cleanup_free char *cooling =
+		xasprintf("/api/v1/namespaces/%s/configmaps/" IPAM_COOLING_MAP, namespace);
+	const struct gather_row rows[] = {
+		{ path, false, true, put_wanted, NULL, denied },
+		{ cooling, false, true, put_cooling, NULL, denied_cooling },
+	};
 
-	return gather_api(g, &row, 1, p, e);
+	return gather_api(g, rows, cluster_cools_down(p->model) ? 2 : 1, p, e);
 }
 
 struct asked {

@@ -281,6 +281,21 @@ static void read_services(struct plan *p, const char *class, const struct plan_i
 	free(records);
 }
 
+/* Of what nobody has: whoever holds something holds it first. */
+static void take_cooling(struct plan *p, const struct plan_input *in)
+{
+	struct record **records = xcalloc(p->n + 1, sizeof(struct record *));
+
+	if (!in->cooling)
+		goto out;
+	for (size_t i = 0; i < p->n; i++)
+		records[i] = p->rows[i].record;
+	turn_adopt_all(p->ipam, records, p->n);
+	ipam_read_cooling(p->ipam, in->cooling);
+out:
+	free(records);
+}
+
 struct plan *plan_new(struct configuration *c, const char *class, const struct plan_input *in)
 {
 	struct plan *p = xcalloc(1, sizeof(*p));
@@ -297,6 +312,7 @@ struct plan *plan_new(struct configuration *c, const char *class, const struct p
 		                   &in->namespaces[i]->meta.labels);
 	note_idle_peers(p, in);
 	qsort(p->rows, p->n, sizeof(*p->rows), turn_cmp);
+	take_cooling(p, in);
 	run(p);
 	qsort(p->rows, p->n, sizeof(*p->rows), row_cmp);
 	plan_look_at_air(p, class, in);

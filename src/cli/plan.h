@@ -31,6 +31,7 @@ struct plan_input {
 	const struct kube_object *const *namespaces;
 	size_t n_namespaces;
 	struct configuration *in_force; /* NULL: not known */
+	const char *cooling;            /* which addresses cool down (ipam.h); NULL: not known */
 };
 
 /*

@@ -42,6 +42,7 @@ static const struct out_table pools_table = {
 	             { "used", "USED" },
 	             { "free", "FREE" },
 	             { "wait", "RESERVED", .if_any = true },
+	             { "cool", "COOLING", .if_any = true },
 	             { "kept", "RETAINED", .if_any = true },
 	             { "out", "EXCLUDED", .if_any = true },
 	             { "block", "LARGEST FREE", .wide = true },
@@ -209,6 +210,7 @@ static void put_family(const struct model *m, const struct config_pool *p, size_
 	out_uint(o, "used", s.used);
 	out_uint(o, "free", s.free);
 	out_uint(o, "reserved", s.reserved);
+	out_uint(o, "cooling", s.cooling);
 	out_uint(o, "retained", retained);
 	out_uint(o, "excluded", s.excluded);
 	out_uint(o, "machines", s.machines);
@@ -223,6 +225,7 @@ static void put_family(const struct model *m, const struct config_pool *p, size_
 	put_number(o, "used", s.used);
 	put_number(o, "free", s.free);
 	put_number_if_any(o, "wait", s.reserved);
+	put_number_if_any(o, "cool", s.cooling);
 	put_number_if_any(o, "kept", retained);
 	put_number_if_any(o, "out", s.excluded);
 	if (s.n_largest)
@@ -348,6 +351,7 @@ static const char *state_name(enum ipam_standing s)
 		[IPAM_HELD] = "used",         [IPAM_RESERVED] = "reserved",
 		[IPAM_OF_MACHINE] = "barred", [IPAM_EXCLUDED] = "excluded",
 		[IPAM_SPECIAL] = "barred",    [IPAM_BUGGY] = "barred",
+		[IPAM_COOLING] = "cooling",
 	};
 
 	return names[s];
@@ -373,6 +377,17 @@ static void put_note_of_held(const struct model *m, const struct config_pool *p,
 		           is_its ? "it" : reserved);
 }
 
+static void put_note_of_cooling(const struct model *m, const struct addr *a, struct buf *out)
+{
+	char until[CLOCK_RFC3339_SIZE];
+	int64_t until_s;
+	const char *who = ipam_cools_for(model_ipam(m), a, &until_s);
+
+	if (who)
+		buf_printf(out, "until %s; sooner only to %s, which had it",
+		           clock_rfc3339(until_s * 1000000, until), who);
+}
+
 static void put_note(const struct model *m, const struct config_pool *p, const struct ipam_block *b,
                      struct buf *out)
 {
@@ -390,6 +405,9 @@ static void put_note(const struct model *m, const struct config_pool *p, const s
 		return;
 	case IPAM_RESERVED:
 		buf_printf(out, "for %s", ipam_reserved_for(model_ipam(m), a));
+		return;
+	case IPAM_COOLING:
+		put_note_of_cooling(m, a, out);
 		return;
 	case IPAM_EXCLUDED:
 		buf_puts(out, "the pool's exclude");

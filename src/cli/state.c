@@ -15,6 +15,7 @@
 #include "cli/gather.h"
 #include "fairlead/configuration.h"
 #include "fairlead/hash.h"
+#include "fairlead/ipam.h"
 #include "fairlead/kube.h"
 #include "fairlead/mem.h"
 
@@ -282,6 +283,13 @@ const struct kube_config_map *state_configuration(const struct state *s, const c
 
 	return map || is_live ? map
 	                      : state_config_map(s, namespace, state_config_map_name(given, NULL));
+}
+
+const char *state_cooling(const struct state *s, const char *namespace)
+{
+	const struct kube_config_map *map = state_config_map(s, namespace, IPAM_COOLING_MAP);
+
+	return map ? labels_get(&map->data, IPAM_COOLING_KEY) : NULL;
 }
 
 const struct kube_config_map *state_config_map(const struct state *s, const char *namespace,

@@ -50,6 +50,11 @@ int state_read_live(struct state *s, struct gather *g, const char *namespace, bo
  * on standard error, and none are known.
  */
 int state_read_namespaces(struct state *s, struct gather *g, struct err *e);
+/* Which addresses cool down; that one may not see that is likewise told. */
+int state_read_cooling(struct state *s, struct gather *g, const char *namespace, struct err *e);
+void state_tell_unknown_cooling(const struct err *why);
+/* As the leader has written it; NULL: not known. */
+const char *state_cooling(const struct state *s, const char *namespace);
 /* Its journal: the ConfigMaps of that namespace that hold it, as far as they are there. */
 int state_read_journal(struct state *s, struct gather *g, const char *namespace, struct err *e);
 /* Ends a command that has answered by @exit_status without what was passed over. */

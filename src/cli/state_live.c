@@ -8,6 +8,7 @@
 #include "cli/gather.h"
 #include "cli/state.h"
 #include "fairlead/configuration.h"
+#include "fairlead/ipam.h"
 #include "fairlead/journal.h"
 #include "fairlead/mem.h"
 
@@ -86,6 +87,26 @@ int state_read_namespaces(struct state *s, struct gather *g, struct err *e)
 		"/api/v1/namespaces", true, false, put_namespace, pass_over_namespace,
 		denied_namespaces
 	};
+
+	return gather_api(g, &row, 1, s, e);
+}
+
+void state_tell_unknown_cooling(const struct err *why)
+{
+	fprintf(stderr, "warning: which addresses cool down is not known: %s\n", why->msg);
+}
+
+static void denied_cooling(const struct err *why, void *arg)
+{
+	(void)arg;
+	state_tell_unknown_cooling(why);
+}
+
+int state_read_cooling(struct state *s, struct gather *g, const char *namespace, struct err *e)
+{
+	cleanup_free char *path =
+		xasprintf("/api/v1/namespaces/%s/configmaps/" IPAM_COOLING_MAP, namespace);
+	const struct gather_row row = { path, false, true, put_config_map, NULL, denied_cooling };
 
 	return gather_api(g, &row, 1, s, e);
 }

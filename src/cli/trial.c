@@ -44,6 +44,11 @@ static bool selects_namespaces(const struct configuration *c)
 	return c && configuration_selects_namespaces(c);
 }
 
+static bool cools_down(const struct configuration *c)
+{
+	return c && configuration_cools_down(c);
+}
+
 /*
  * The controller passes over what it cannot read, too, but for the addresses in it.  @c: another
  * configuration to be tried, or NULL.
@@ -63,9 +68,11 @@ static int read_state(struct trial *t, const struct configuration *c, struct err
 	if (r < 0)
 		return r;
 	read_configuration(t, namespace);
-	return t->g && (selects_namespaces(t->config) || selects_namespaces(c))
-	               ? state_read_namespaces(&t->state, t->g, e)
-	               : 0;
+	if (t->g && (selects_namespaces(t->config) || selects_namespaces(c)))
+		r = state_read_namespaces(&t->state, t->g, e);
+	if (r == 0 && t->g && (cools_down(t->config) || cools_down(c)))
+		r = state_read_cooling(&t->state, t->g, namespace, e);
+	return r;
 }
 
 int trial_read_for(struct trial *t, const struct command_options *o, const struct configuration *c,
@@ -84,6 +91,8 @@ int trial_read_for(struct trial *t, const struct command_options *o, const struc
 	t->in.nodes = t->nodes;
 	t->in.namespaces = t->namespaces;
 	t->in.in_force = t->config;
+	cleanup_free char *namespace = options_namespace(&o->kube);
+	t->in.cooling = state_cooling(&t->state, namespace);
 	return 0;
 }
 

@@ -231,6 +231,14 @@ const struct schema_type cool_down_type = {
 	.print = print_seconds,
 };
 
+bool configuration_cools_down(const struct configuration *c)
+{
+	for (size_t i = 0; i < c->n_pools; i++)
+		if (c->pools[i].cool_down_s > 0)
+			return true;
+	return false;
+}
+
 /* ---- allocation ---- */
 
 /* By enum config_allocation. */

@@ -75,7 +75,7 @@ static void written(int status, struct json_object *obj, const struct err *e, vo
 		if (ctl->cooling.n_failed == 0)
 			log_warn("cannot write which addresses cool down; a controller that is "
 			         "started will not know",
-			         KV_S("config_map", CONTROLLER_COOLING), KV_S("error", e->msg));
+			         KV_S("config_map", IPAM_COOLING_MAP), KV_S("error", e->msg));
 		if (status == 404 || status == 409)
 			ctl->cooling.exists = status == 409;
 		ctl->cooling.n_failed += ctl->cooling.n_failed < RETRY_DOUBLINGS_MAX;
@@ -101,9 +101,9 @@ static void send_text(struct controller *ctl, const char *text)
 	bool exists = ctl->cooling.exists;
 
 	buf_printf(&path, "/api/v1/namespaces/%s/configmaps%s?timeout=%dms", ctl->namespace,
-	           exists ? "/" CONTROLLER_COOLING : "", ctl->timing.effect_ms);
+	           exists ? "/" IPAM_COOLING_MAP : "", ctl->timing.effect_ms);
 	buf_puts(&body, "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":"
-	                "\"" CONTROLLER_COOLING "\"},\"data\":{\"" COOLING_KEY "\":");
+	                "\"" IPAM_COOLING_MAP "\"},\"data\":{\"" IPAM_COOLING_KEY "\":");
 	buf_json_str(&body, text);
 	buf_puts(&body, "}}");
 	const struct kube_request_spec spec = {
@@ -172,12 +172,7 @@ void cooling_freed(struct controller *ctl)
 /* Does any address, or did one once? */
 static bool may_cool(const struct controller *ctl)
 {
-	const struct configuration *c = ipam_configuration(ctl->ipam);
-	bool any = ctl->cooling.text;
-
-	for (size_t i = 0; i < c->n_pools; i++)
-		any |= c->pools[i].cool_down_s > 0;
-	return any;
+	return ctl->cooling.text || configuration_cools_down(ipam_configuration(ctl->ipam));
 }
 
 void cooling_fill(struct controller *ctl)
@@ -194,7 +189,7 @@ void cooling_fill(struct controller *ctl)
 
 void cooling_seen(struct controller *ctl, const struct kube_config_map *m)
 {
-	const char *text = m ? labels_get(&m->data, COOLING_KEY) : NULL;
+	const char *text = m ? labels_get(&m->data, IPAM_COOLING_KEY) : NULL;
 	const char *known = ctl->cooling.text;
 
 	ctl->cooling.is_unwritten |= strcmp(text ? text : "", known ? known : "") != 0;

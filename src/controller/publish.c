@@ -481,7 +481,7 @@ static int upsert(struct json_object *obj, void *arg, struct err *e)
 	struct config_map_seen *seen = seen_of(ctl, m->meta.name);
 	if (seen == &ctl->config.active)
 		ctl->calls->active_seen(ctl, m);
-	if (!strcmp(m->meta.name, CONTROLLER_COOLING))
+	if (!strcmp(m->meta.name, IPAM_COOLING_MAP))
 		ctl->calls->cooling_seen(ctl, m);
 	if (seen && !(seen->exists && str_eq(seen->version, m->meta.resource_version))) {
 		bool same_text = seen->exists && !strcmp(seen->uid, m->meta.uid);
@@ -501,7 +501,7 @@ static void removed(const char *namespace, const char *name, const char *uid, vo
 	struct config_map_seen *seen = seen_of(ctl, name);
 
 	(void)namespace;
-	if (!strcmp(name, CONTROLLER_COOLING))
+	if (!strcmp(name, IPAM_COOLING_MAP))
 		ctl->calls->cooling_seen(ctl, NULL);
 	if (!seen || (*uid && seen->uid && strcmp(seen->uid, uid) != 0))
 		return;

@@ -237,8 +237,9 @@ static void collect_pools(const struct controller *ctl, struct metrics_writer *w
 				uint64_t n;
 			} rows[] = { { "total", u.total[f] },
 				     { "used", u.used[f] },
-				     { "free", u.free[f] } };
-			for (size_t k = 0; k < 3; k++)
+				     { "free", u.free[f] },
+				     { "cooling", u.cooling[f] } };
+			for (size_t k = 0; k < ARRAY_LEN(rows); k++)
 				metrics_sample(w, (double)rows[k].n, "pool", u.pool->name, "family",
 				               families[f], "state", rows[k].state, NULL);
 		}

@@ -32,9 +32,6 @@
 #define CONTROLLER_NAME "fairlead.io/controller"
 #define CONTROLLER_LEASE "fairlead-controller"
 #define CONTROLLER_MANAGER "fairlead-controller" /* as the API server calls us in managedFields */
-/* A ConfigMap in our namespace, and its key. */
-#define CONTROLLER_COOLING "fairlead-cooling"
-#define COOLING_KEY "cooling"
 #define CONTROLLER_PATCHES_IN_FLIGHT 32
 /*
  * A write takes effect within this time or never, unless the lease is so short that a fifth of it

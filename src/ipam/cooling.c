@@ -109,6 +109,34 @@ static void delist(struct ipam_pool *pool, struct ipam_cooling *cooling)
 	DL_DELETE(pool->cooling, cooling);
 }
 
+/* ---- by namespace ---- */
+
+/* @key: "namespace/name". */
+static struct ipam_cooled *cooled_get(struct ipam_pool *pool, const char *key)
+{
+	size_t n = strcspn(key, "/");
+	struct ipam_cooled *among;
+
+	HASH_FIND(hh, pool->cooled, key, n, among);
+	if (!among) {
+		among = xcalloc(1, sizeof(*among));
+		among->namespace = xasprintf("%.*s", (int)n, key);
+		HASH_ADD_KEYPTR(hh, pool->cooled, among->namespace, n, among);
+	}
+	return among;
+}
+
+static void cooled_drop(struct ipam_pool *pool, struct ipam_cooled *among)
+{
+	if (among->n[0] + among->n[1] > 0)
+		return;
+	HASH_DEL(pool->cooled, among);
+	free(among->namespace);
+	free(among);
+}
+
+/* ---- beginning and end ---- */
+
 static void begin_cooling(struct ipam *ipam, struct ipam_pool *pool, const struct addr *a,
                           const char *key, int64_t since_s)
 {
@@ -118,6 +146,8 @@ static void begin_cooling(struct ipam *ipam, struct ipam_pool *pool, const struc
 	cooling->since_s = since_s;
 	cooling->began_in = ipam->span;
 	cooling->who = cooler_get(ipam, key);
+	cooling->among = cooled_get(pool, key);
+	cooling->among->n[ipam_family_index(a->family)]++;
 	HASH_ADD(hh, ipam->coolings, addr, sizeof(cooling->addr), cooling);
 	DL_APPEND2(cooling->who->all, cooling, prev_of_who, next_of_who);
 	enlist(ipam, pool, cooling);
@@ -132,6 +162,8 @@ static void end_cooling(struct ipam *ipam, struct ipam_cooling *cooling)
 	HASH_DEL(ipam->coolings, cooling);
 	DL_DELETE2(cooling->who->all, cooling, prev_of_who, next_of_who);
 	cooler_drop(ipam, cooling->who);
+	cooling->among->n[ipam_family_index(a.family)]--;
+	cooled_drop(pool, cooling->among);
 	delist(pool, cooling);
 	free(cooling);
 	ipam_place(ipam, &a);
@@ -146,11 +178,49 @@ static void end_for_all(struct ipam *ipam, struct ipam_cooling *cooling)
 	end_cooling(ipam, cooling);
 }
 
+/*
+ * The one that was let go first, and of several the lowest, so that every replica finds the same.
+ */
+static struct ipam_cooling *first_among(const struct ipam_pool *pool,
+                                        const struct ipam_cooled *among, size_t f)
+{
+	struct ipam_cooling *cooling, *first = NULL;
+
+	DL_FOREACH(pool->cooling, cooling)
+	{
+		if (first && cooling->since_s > first->since_s)
+			break;
+		if (cooling->among == among && ipam_family_index(cooling->addr.family) == f &&
+		    (!first || addr_cmp(&cooling->addr, &first->addr) < 0))
+			first = cooling;
+	}
+	return first;
+}
+
+/*
+ * Whoever creates and deletes Services without end would otherwise keep all addresses of a pool
+ * from everybody else, quota or not.
+ */
+static void bound_namespace(struct ipam *ipam, struct ipam_pool *pool, const char *key, size_t f)
+{
+	struct ipam_cooled *among = cooled_get(pool, key);
+	uint64_t quota = ipam_least_quota(ipam, key, pool);
+	uint64_t total = ipam_total(pool, f);
+	uint64_t max = total / 100 * LIMIT_COOLING_PERCENT +
+	               (total % 100 * LIMIT_COOLING_PERCENT + 99) / 100;
+
+	max = max < quota ? max : quota;
+	while (among->n[f] > (max ? max : 1))
+		end_for_all(ipam, first_among(pool, among, f));
+}
+
 /* Of more than so many the one that was let go first ends early. */
-static void bound_cooling(struct ipam *ipam)
+static void bound_cooling(struct ipam *ipam, struct ipam_pool *pool, const struct addr *a,
+                          const char *key)
 {
 	struct ipam_cooling *first = NULL;
 
+	bound_namespace(ipam, pool, key, ipam_family_index(a->family));
 	if (HASH_COUNT(ipam->coolings) <= LIMIT_COOLING_ADDRESSES)
 		return;
 	for (size_t i = 0; i < ipam->n_pools; i++) {
@@ -169,7 +239,7 @@ bool ipam_cool(struct ipam *ipam, struct ipam_pool *pool, const struct addr *a, 
 	if (!ipam_pool_cooled_at(ipam, pool, f))
 		pool->began_in[f] = ipam->span;
 	begin_cooling(ipam, pool, a, key, ipam->now_s);
-	bound_cooling(ipam);
+	bound_cooling(ipam, pool, a, key);
 	ipam->n_cooled++;
 	return true;
 }
@@ -262,6 +332,16 @@ int64_t ipam_next_cooled(const struct ipam *ipam)
 	return next_s;
 }
 
+const char *ipam_cools_for(const struct ipam *ipam, const struct addr *a, int64_t *ret_until_s)
+{
+	const struct ipam_cooling *cooling = ipam_cooling_of(ipam, a);
+
+	if (!cooling)
+		return NULL;
+	*ret_until_s = end_of(ipam, cooling);
+	return cooling->who->key;
+}
+
 int64_t ipam_cooled_at(const struct ipam *ipam, const struct addr *a)
 {
 	const struct ipam_cooling *cooling = ipam_cooling_of(ipam, a);
@@ -345,7 +425,7 @@ static void take_in(struct ipam *ipam, const struct addr *a, const char *key, in
 		return;
 	ipam_warm(ipam, a);
 	begin_cooling(ipam, pool, a, key, since_s);
-	bound_cooling(ipam);
+	bound_cooling(ipam, pool, a, key);
 }
 
 /* "192.0.2.1 shop/web 1764547200" */

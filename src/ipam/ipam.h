@@ -99,10 +99,18 @@ struct ipam_bounded {
 struct ipam_cooling {
 	struct addr addr;
 	struct ipam_cooler *who;
+	struct ipam_cooled *among;
 	int64_t since_s;
 	uint64_t began_in;                              /* the span */
 	struct ipam_cooling *prev, *next;               /* of the pool */
 	struct ipam_cooling *prev_of_who, *next_of_who; /* of the Service */
+	UT_hash_handle hh;
+};
+
+/* How many of a pool cool down after Services of one namespace. */
+struct ipam_cooled {
+	char *namespace;
+	uint64_t n[2];
 	UT_hash_handle hh;
 };
 
@@ -125,6 +133,7 @@ struct ipam_pool {
 	uint64_t began_in[2];             /* the last span in which its first began to cool down */
 	struct ipam_cooling *cooling;     /* in the order in which they end */
 	struct ipam_cooling *cooled_last; /* the one that was put in last, or one beside it */
+	struct ipam_cooled *cooled;       /* by namespace */
 };
 
 struct ipam {
@@ -271,6 +280,10 @@ bool ipam_quota_is_freed(const struct ipam *ipam, const char *key, const struct 
 void ipam_quotas_seen(struct ipam *ipam);
 /* Could the namespace have one more address of the pool? */
 bool ipam_has_quota(const struct ipam *ipam, const char *namespace, const struct ipam_pool *pool);
+
+/* The least that a quota of the pool allows the namespace; UINT64_MAX: none bounds it. */
+uint64_t ipam_least_quota(const struct ipam *ipam, const char *namespace,
+                          const struct ipam_pool *pool);
 
 /* ---- cooling.c ---- */
 

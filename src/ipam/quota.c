@@ -137,6 +137,18 @@ bool ipam_has_quota(const struct ipam *ipam, const char *namespace, const struct
 	return true;
 }
 
+uint64_t ipam_least_quota(const struct ipam *ipam, const char *namespace,
+                          const struct ipam_pool *pool)
+{
+	const struct ipam_bounded *b = bounded_find(ipam, namespace);
+	uint64_t least = UINT64_MAX;
+
+	for (size_t i = 0; b && i < b->n; i++)
+		if (b->quotas[i]->pool == pool && b->quotas[i]->conf->addresses < least)
+			least = b->quotas[i]->conf->addresses;
+	return least;
+}
+
 /* ---- a choice ---- */
 
 /*

@@ -3,9 +3,9 @@
  * How the addresses of a pool stand, for people: counted, and one after another in blocks.
  *
  * A pool may have more addresses than could ever be listed, but only few of them differ from their
- * neighbours: those that somebody holds, names or has reserved, machines', and the ends of what is
- * excluded.  So the blocks follow from these alone, and their number has nothing to do with the
- * pool's size.
+ * neighbours: those that somebody holds, names or has reserved, that cool down, machines', and the
+ * ends of what is excluded.  So the blocks follow from these alone, and their number has nothing to
+ * do with the pool's size.
  */
 #include "config.h"
 
@@ -71,10 +71,11 @@ void ipam_stock_of(const struct ipam *ipam, const struct config_pool *conf, size
 	*ret = (struct ipam_stock){ .total = ipam_total(pool, f),
 		                    .used = pool->used[f],
 		                    .reserved = ipam_n_reserved_free(ipam, pool, f),
+		                    .cooling = ipam_n_cooling(ipam, pool, f),
 		                    .machines = pool->n_machines[f] };
 	ret->free = ret->total;
 	if (ret->total != UINT64_MAX)
-		ret->free -= pool->used_assignable[f] + ret->reserved;
+		ret->free -= pool->used_assignable[f] + ret->reserved + ret->cooling;
 	count_ranges(conf, f, ret);
 	find_largest(&pool->runs[f], ret);
 }
@@ -109,6 +110,8 @@ static void mark_all(struct survey *s)
 		mark(s, &m->addr);
 	for (const struct ipam_squat *q = s->ipam->squats; q; q = q->hh.next)
 		mark(s, &q->addr);
+	for (const struct ipam_cooling *c = s->pool->cooling; c; c = c->next)
+		mark(s, &c->addr);
 	for (size_t i = 0; i < s->pool->conf->n_reservations; i++)
 		mark(s, &s->pool->conf->reservations[i].address);
 	if (s->n_marks)
@@ -132,6 +135,8 @@ static enum ipam_standing standing_of(const struct survey *s, const struct addr 
 		return IPAM_BUGGY;
 	if (ipam_reserved_for(s->ipam, a))
 		return IPAM_RESERVED;
+	if (ipam_cooling_of(s->ipam, a))
+		return IPAM_COOLING;
 	return ipam_squat_of(s->ipam, a) ? IPAM_GIVEN_LAST : IPAM_FREE;
 }
 

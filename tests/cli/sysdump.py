@@ -18,7 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from states import ACTIVE, API, NODES, POOLS, WANTED, Cluster, healthy
+from states import ACTIVE, API, NODES, POOLS, WANTED, Cluster, config_map, healthy
 
 FAIRLEAD = os.environ["fairlead"]
 PLANTED = "hunter2planted"
@@ -163,6 +163,7 @@ class Fake:
             "/api/v1/nodes": c["nodes"],
             f"{NAMESPACE}/pods": [p for p in c["pods"] if "component" not in query or "controller" not in str(p)],
             "/apis/discovery.k8s.io/v1/endpointslices": [],
+            "/api/v1/namespaces": [{"metadata": {"name": "shop", "uid": "u", "resourceVersion": "1", "labels": {"team": "a"}}}],
             "/api/v1/events": [event(w) for w in ("controller", "speaker") if query.split("&")[0].endswith(w)],
         }
         if path in lists:
@@ -285,6 +286,24 @@ def everything_is_there_and_no_secret(run: Runner) -> None:
     assert (services["kind"], len(services["items"])) == ("ServiceList", 2)
 
 
+def what_pools_decide_by_is_there(run: Runner) -> None:
+    more = POOLS.replace("}", ", cool-down: 5m, namespace-selectors: [{match-labels: {team: a}}]}")
+    objects = run.fake.cluster["objects"]
+    objects[ACTIVE]["data"]["config"] = more
+    cooling = f"{NAMESPACE}/configmaps/fairlead-cooling"
+    objects[cooling] = config_map("fairlead-cooling", "")
+    objects[cooling]["data"] = {"cooling": "192.0.2.241 shop/gone 1764547200\n"}
+    ran = run.run("--file", "-")
+    assert ran.code == 0, ran.stderr
+    files = contents(ran.stdout)
+    named = {"objects/namespaces.json", "objects/configmap-fairlead-cooling.json"}
+    assert set(files) == expected() | named, set(files) ^ expected()
+    (shop,) = json.loads(files["objects/namespaces.json"])["items"]
+    assert shop["metadata"]["labels"] == {"team": "a"}
+    (gone,) = json.loads(files["objects/configmap-fairlead-cooling.json"])["items"]
+    assert "shop/gone" in gone["data"]["cooling"]
+
+
 def logs_are_bounded_as_asked(run: Runner) -> None:
     ran = run.run("--since", "2h", "--tail-lines", "7", "--file", "-")
     assert ran.code == 0, ran.stderr
@@ -371,6 +390,7 @@ def names_from_outside_stay_inside(run: Runner) -> None:
 
 CHECKS: tuple[Callable[[Runner], None], ...] = (
     everything_is_there_and_no_secret,
+    what_pools_decide_by_is_there,
     logs_are_bounded_as_asked,
     what_is_there_is_left_alone,
     without_an_api_server_there_is_nothing,

@@ -584,6 +584,54 @@ static void test_cooling_of_many(void **state)
 	ipam_free(ipam);
 }
 
+/*
+ * Whoever comes and goes without end leaves half of the pool to others, or what his quota does not.
+ */
+static void test_cooling_of_a_namespace(void **state)
+{
+	static const struct {
+		const char *quota;
+		uint64_t n;
+	} rows[] = {
+		{ "", 5 },
+		{ ", quota: [{namespaces: [team], addresses: 2}, {namespaces: [shop], addresses: 1}]",
+		  2 },
+		{ ", quota: [{namespaces: [team], addresses: 9}]", 5 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		cleanup_free char *yaml = xasprintf(
+			"address-pools:\n- {name: a, protocol: layer2, cool-down: 1h,\n"
+			"   addresses: [10.0.0.1-10.0.0.10, 'fd00::/126']%s}\n",
+			rows[i].quota);
+		struct ipam *ipam = books_of(yaml);
+		for (int k = 0; k < 20; k++) {
+			ipam_set_time(ipam, 1000 + k);
+			cleanup_free char *key = xasprintf("team/s%d", k);
+			const struct addr a = { .family = 4,
+				                .b = { 10, 0, 0, (uint8_t)(1 + k % 10) } };
+			assert_int_equal(ipam_hold(ipam, key, &a, 1), 1);
+			ipam_freed_seen(ipam);
+			ipam_release(ipam, key);
+			/* Who waits is woken when the first one goes. */
+			assert_int_equal(is_concerned(ipam, (struct asking){ "shop/w" }),
+			                 (uint64_t)k >= rows[i].n || k == 0);
+		}
+		assert_int_equal(ipam_usage(ipam, 0).cooling[0], rows[i].n);
+		const struct addr six = { .family = 6, .b = { 0xfd } };
+		ipam_hold(ipam, "team/six", &six, 1);
+		ipam_release(ipam, "team/six");
+		assert_int_equal(ipam_usage(ipam, 0).cooling[1], 1);
+		/* The latest stay, and another namespace has its own. */
+		refused(ipam, (struct asking){ "shop/w", "10.0.0.10" }, REASON_CoolingDown, "");
+		gets(ipam, (struct asking){ "shop/w", "10.0.0.1" }, "10.0.0.1");
+		ipam_release(ipam, "shop/w");
+		assert_int_equal(ipam_usage(ipam, 0).cooling[0], rows[i].n + 1);
+		ipam_free(ipam);
+	}
+}
+
 /* ---- allocation ---- */
 
 #define RANDOM_POOL                                                                           \
@@ -688,6 +736,7 @@ int main(void)
 		cmocka_unit_test(test_cooling_as_text),
 		cmocka_unit_test(test_cooling_as_short_text),
 		cmocka_unit_test(test_cooling_of_many),
+		cmocka_unit_test(test_cooling_of_a_namespace),
 		cmocka_unit_test(test_random),
 		cmocka_unit_test(test_random_gives_all),
 		cmocka_unit_test(test_least_used),

@@ -20,7 +20,7 @@
 #include "fairlead/mem.h"
 
 enum { POOLS = 5, SPAN = 4, SPANS = 8, ADDRS = SPAN * SPANS, SERVICES = 14, NAMESPACES = 3 };
-enum { QUOTAS = 2, STEPS = 250, SEEDS = 300 };
+enum { QUOTAS = 2, STEPS = 100, SEEDS = 1000 };
 #define LOT(service) ((int)(service)*7 + 3)
 #define NONE (-1)
 #define WAITS (-2) /* an answer: it has nothing, or keeps what it has, since it cannot have more */
@@ -310,10 +310,40 @@ static int cool_down_of(int a)
 	return w.owner[a / SPAN] == NONE ? 0 : w.pools[w.owner[a / SPAN]].cool_down;
 }
 
+/* No namespace keeps more than half of a pool from others, nor more than its quotas. */
+static void bound_cooling(int pool, int namespace)
+{
+	int n_given = 0;
+
+	for (int a = 0; a < ADDRS; a++)
+		n_given += is_given_by(a, pool);
+	int max = (n_given + 1) / 2;
+	for (int k = 0; k < QUOTAS; k++)
+		if (w.pools[pool].quotas[k].namespaces & 1u << namespace &&
+		    w.pools[pool].quotas[k].addresses < max)
+			max = w.pools[pool].quotas[k].addresses;
+	for (;;) {
+		int n = 0, first = NONE;
+		for (int a = 0; a < ADDRS; a++) {
+			if (w.owner[a / SPAN] != pool || w.cools_for[a] == NONE ||
+			    w.cools_for[a] % NAMESPACES != namespace)
+				continue;
+			n++;
+			if (first == NONE || w.cools_since[a] < w.cools_since[first])
+				first = a;
+		}
+		if (n <= (max ? max : 1))
+			return;
+		w.cools_for[first] = NONE;
+	}
+}
+
 static void let_go(int a, int i)
 {
 	w.cools_for[a] = cool_down_of(a) ? i : NONE;
 	w.cools_since[a] = w.now;
+	if (cool_down_of(a))
+		bound_cooling(w.owner[a / SPAN], i % NAMESPACES);
 }
 
 /* What somebody has, or has cooled down, or of whose pool that is not said any more. */
@@ -576,6 +606,9 @@ static void start(void)
 	ipam_set_time(w.ipam, w.now);
 	ipam_read_cooling(w.ipam, buf_str(&cooling));
 	forget_cooled();
+	for (int p = 0; p < POOLS; p++)
+		for (int n = 0; n < NAMESPACES; n++)
+			bound_cooling(p, n);
 }
 
 /* ---- both ---- */
@@ -601,10 +634,10 @@ static void decide(int i)
 		assert_int_equal(d.n, 1);
 		ipam_hold_any(w.ipam, key_of(i), d.addrs, d.n);
 		ipam_retain(w.ipam, key_of(i), d.addrs, d.n);
+		w.cools_for[answer] = NONE;
 		if (s->held != NONE && s->held != answer)
 			let_go(s->held, i);
 		s->held = answer;
-		w.cools_for[answer] = NONE;
 	}
 	snprintf(s->message, sizeof(s->message), "%s", d.message);
 	s->is_true = reason_holds(d.reason);

@@ -49,6 +49,7 @@ static char *blocks_of(const struct ipam *ipam, const char *pool)
 		[IPAM_HELD] = "held",          [IPAM_RESERVED] = "reserved",
 		[IPAM_OF_MACHINE] = "machine", [IPAM_EXCLUDED] = "excluded",
 		[IPAM_SPECIAL] = "special",    [IPAM_BUGGY] = "buggy",
+		[IPAM_COOLING] = "cooling",
 	};
 	struct buf out = BUF_INIT;
 	size_t n;
@@ -182,6 +183,36 @@ static void test_all_that_is_free_is_given(void **state)
 	ipam_free(ipam);
 }
 
+static void test_cooling(void **state)
+{
+	struct ipam *ipam = ipam_of(
+		"address-pools:\n"
+		"- {name: lan, protocol: layer2, addresses: [10.0.0.0/29], cool-down: 1m,\n"
+		"   reservations: [{service: shop/r, address: 10.0.0.6}]}\n");
+	const struct addr of_nobody = addr("10.0.0.2");
+	struct ipam_stock s;
+	int64_t until_s;
+
+	(void)state;
+	ipam_set_time(ipam, 1000);
+	hold(ipam, "shop/web", "10.0.0.1");
+	hold(ipam, "shop/web", "10.0.0.6");
+	ipam_release(ipam, "shop/web");
+	cleanup_free char *blocks = blocks_of(ipam, "lan");
+	assert_string_equal(blocks, "10.0.0.0-10.0.0.0 free; 10.0.0.1-10.0.0.1 cooling; "
+	                            "10.0.0.2-10.0.0.5 free; 10.0.0.6-10.0.0.6 reserved; "
+	                            "10.0.0.7-10.0.0.7 free");
+	ipam_stock_of(ipam, pool_of(ipam, "lan"), 0, &s);
+	assert_int_equal(s.cooling, 1);
+	assert_int_equal(s.reserved, 1);
+	assert_int_equal(s.free, 6);
+	const struct addr cools = addr("10.0.0.1");
+	assert_string_equal(ipam_cools_for(ipam, &cools, &until_s), "shop/web");
+	assert_int_equal(until_s, 1060);
+	assert_null(ipam_cools_for(ipam, &of_nobody, &until_s));
+	ipam_free(ipam);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -189,6 +220,7 @@ int main(void)
 		cmocka_unit_test(test_blocks_do_not_grow_with_the_pool),
 		cmocka_unit_test(test_stock),
 		cmocka_unit_test(test_all_that_is_free_is_given),
+		cmocka_unit_test(test_cooling),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
