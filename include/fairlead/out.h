@@ -41,7 +41,7 @@
 #include "fairlead/buf.h"
 
 #define OUT_DEPTH_MAX 16
-#define OUT_COLUMNS_MAX 16
+#define OUT_COLUMNS_MAX 20
 #define OUT_WIDTH 100
 
 enum out_format {
