@@ -312,4 +312,5 @@ def run(lab: Lab) -> None:
         figures.report(f"  {words}", [a_round(speaker, trial) for _ in range(asked.rounds)])
     if asked.busy:
         found = stay_busy(lab, asked.busy)
-        print(f"  takeovers without a fault in {asked.busy:g} minutes, each processor wanted twice: {found}", flush=True)
+        words = f"takeovers without a fault in {asked.busy:g} minutes, each processor wanted twice"
+        print(f"  {words}: {found}", flush=True)
