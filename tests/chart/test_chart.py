@@ -409,7 +409,8 @@ def test_the_journal_is_written_only_where_there_is_one(
 def test_what_cools_down_is_written_only_where_something_may(config: Any, granted: bool, render: Render) -> None:
     objects = render({"config": config})
     for role, verbs in (("fairlead-controller", ["patch"]), ("fairlead-view", ["get"])):
-        found = [r["verbs"] for r in one(objects, "Role", role)["rules"] if r.get("resourceNames") == ["fairlead-cooling"]]
+        rules = one(objects, "Role", role)["rules"]
+        found = [r["verbs"] for r in rules if r.get("resourceNames") == ["fairlead-cooling"]]
         assert found == ([verbs] if granted else [])
 
 

@@ -163,7 +163,9 @@ class Fake:
             "/api/v1/nodes": c["nodes"],
             f"{NAMESPACE}/pods": [p for p in c["pods"] if "component" not in query or "controller" not in str(p)],
             "/apis/discovery.k8s.io/v1/endpointslices": [],
-            "/api/v1/namespaces": [{"metadata": {"name": "shop", "uid": "u", "resourceVersion": "1", "labels": {"team": "a"}}}],
+            "/api/v1/namespaces": [
+                {"metadata": {"name": "shop", "uid": "u", "resourceVersion": "1", "labels": {"team": "a"}}}
+            ],
             "/api/v1/events": [event(w) for w in ("controller", "speaker") if query.split("&")[0].endswith(w)],
         }
         if path in lists:

@@ -185,10 +185,10 @@ static void test_all_that_is_free_is_given(void **state)
 
 static void test_cooling(void **state)
 {
-	struct ipam *ipam = ipam_of(
-		"address-pools:\n"
-		"- {name: lan, protocol: layer2, addresses: [10.0.0.0/29], cool-down: 1m,\n"
-		"   reservations: [{service: shop/r, address: 10.0.0.6}]}\n");
+	struct ipam *ipam =
+		ipam_of("address-pools:\n"
+	                "- {name: lan, protocol: layer2, addresses: [10.0.0.0/29], cool-down: 1m,\n"
+	                "   reservations: [{service: shop/r, address: 10.0.0.6}]}\n");
 	const struct addr of_nobody = addr("10.0.0.2");
 	struct ipam_stock s;
 	int64_t until_s;
