@@ -601,10 +601,10 @@ static void test_cooling_of_a_namespace(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		cleanup_free char *yaml = xasprintf(
-			"address-pools:\n- {name: a, protocol: layer2, cool-down: 1h,\n"
-			"   addresses: [10.0.0.1-10.0.0.10, 'fd00::/126']%s}\n",
-			rows[i].quota);
+		cleanup_free char *yaml =
+			xasprintf("address-pools:\n- {name: a, protocol: layer2, cool-down: 1h,\n"
+		                  "   addresses: [10.0.0.1-10.0.0.10, 'fd00::/126']%s}\n",
+		                  rows[i].quota);
 		struct ipam *ipam = books_of(yaml);
 		for (int k = 0; k < 20; k++) {
 			ipam_set_time(ipam, 1000 + k);
