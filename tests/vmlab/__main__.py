@@ -14,6 +14,7 @@ from . import machine
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="tests/vm run")
+    parser.add_argument("--uml", action="store_true")
     parser.add_argument("--timeout", type=float, default=1800.0)
     parser.add_argument("--memory", type=int, default=2048)
     parser.add_argument("command", nargs=argparse.REMAINDER)
@@ -21,10 +22,11 @@ def main() -> int:
     command = chosen.command[1:] if chosen.command[:1] == ["--"] else chosen.command
     if not command:
         parser.error("no command")
-    if why := machine.missing():
+    if why := machine.missing(chosen.uml):
         raise LabError(why)
     end_on_signals()
-    return machine.run(command, Path(os.environ["FAIRLEAD_BUILD"]).resolve(), chosen.timeout, chosen.memory)
+    build = Path(os.environ["FAIRLEAD_BUILD"]).resolve()
+    return machine.run(command, build, chosen.timeout, chosen.memory, chosen.uml)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One virtual machine, booted for one command: qemu with what tests/vm says of it.
+"""One virtual machine, booted for one command: what tests/vm says of it.
 
-Files come by 9p: all of this machine's, read-only; the build directory; and the job, a directory of this run alone,
-with the command, and its status in the end.  What the command prints comes by two virtual serial ports, as it is.
-Nothing has a name or a number that two machines could both want.
+It sees the files of this machine, read-only; the build directory; and the job, a directory of this run alone, with the
+command, and its status in the end.  What the command prints comes by two serial ports, as it is.  Nothing has a name or
+a number that two machines could both want.
 """
 
 import os
@@ -17,35 +17,30 @@ import tempfile
 import time
 from pathlib import Path
 
-from . import kernel
+from . import emulated, usermode
 
-QEMU = "qemu-system-x86_64"
 TIMED_OUT, NOT_RUN = 124, 125
 _START = Path(__file__).with_name("start")
-_CPU = "Nehalem,+rdrand"
-_CPUS = min(os.cpu_count() or 1, 4)
-# No guards against strangers' programs, which cost most where each switch is emulated; short grace periods of RCU, for
-# which namespaces wait.
-_KERNEL = "console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on audit=0 apparmor=0 rcupdate.rcu_expedited=1"
 
 
-def missing() -> str:
-    """Why no machine can run here, for a person to read; empty if one can."""
+def missing(uml: bool = False) -> str:
+    """Why no machine can run here, for a person to read; empty if one can.  @uml: User-Mode Linux, not qemu."""
     if os.geteuid() != 0:
         return "needs root"
-    absent = [p for p in (QEMU, "modprobe", "cpio", "setpriv") if not shutil.which(p)]
-    if not (kernel.UNPACKED / "boot").is_dir():
-        absent.append(f"a kernel in {kernel.UNPACKED}")
-    return f"needs {', '.join(absent)} (tests/install vm)" if absent else ""
+    absent = usermode.missing() if uml else emulated.missing()
+    if not shutil.which("setpriv"):
+        absent.append("setpriv")
+    return f"needs {', '.join(absent)} (tests/install {'uml' if uml else 'vm'})" if absent else ""
 
 
-def run(command: list[str], build: Path, seconds: float, memory: int) -> int:
+def run(command: list[str], build: Path, seconds: float, memory: int, uml: bool = False) -> int:
     """Runs it in a machine, its output into ours; its exit status, or one of the constants above."""
     build.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="fairlead-vm-") as job:
         _write_command(Path(job), command)
         ports = [socket.socketpair() for _ in range(2)]
-        argv = _qemu(Path(job), build, memory, [guest.fileno() for _, guest in ports])
+        own = {"start": _START, "job": Path(job), "build": build}
+        argv = (usermode if uml else emulated).argv(own, memory, [guest.fileno() for _, guest in ports])
         with (Path(job) / "console").open("wb") as console:
             machine = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=console, stderr=console, pass_fds=[g.fileno() for _, g in ports]
@@ -66,22 +61,6 @@ def _write_command(job: Path, command: list[str]) -> None:
     environment = [f"export {name}={shlex.quote(value)}" for name, value in os.environ.items() if name.isidentifier()]
     lines = [*environment, "export FAIRLEAD_VM=1", f"cd {shlex.quote(os.getcwd())}", f"exec {shlex.join(command)}"]
     (job / "command").write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def _qemu(job: Path, build: Path, memory: int, ports: list[int]) -> list[str]:
-    own = {"start": _START, "job": job, "build": build, "modules": kernel.modules()}
-    words = " ".join([_KERNEL, *(f"{name}={path}" for name, path in own.items())])
-    argv = ["setpriv", "--pdeathsig", "KILL", QEMU, "-nodefaults", "-no-user-config", "-nographic", "-no-reboot"]
-    accelerator = os.environ.get("FAIRLEAD_VM_ACCEL", "tcg")  # not whatever is there: nested ones come without working
-    argv += ["-machine", f"q35,accel={accelerator}", "-cpu", _CPU, "-smp", str(_CPUS), "-m", str(memory)]
-    argv += ["-kernel", str(kernel.image()), "-initrd", str(kernel.initramfs(build / "vm")), "-append", words]
-    argv += ["-serial", "stdio", "-device", "virtio-serial-pci"]
-    for number, fd in enumerate(ports, 1):
-        argv += ["-chardev", f"socket,id=port{number},fd={fd}"]
-        argv += ["-device", f"virtserialport,nr={number},chardev=port{number},name=port{number}"]
-    for tag, path, access in (("root", Path("/"), "on"), ("build", build, "off"), ("job", job, "off")):
-        argv += ["-virtfs", f"local,path={path},mount_tag={tag},security_model=none,readonly={access},multidevs=remap"]
-    return argv
 
 
 def _stream(ports: list[socket.socket], deadline: float) -> bool:
