@@ -14,7 +14,16 @@ def _hierarchies() -> list[Path]:
     return [p for p in sorted(_ROOT.iterdir()) if (p / "cgroup.procs").exists() and not p.is_symlink()]
 
 
+def _pass_controllers_down() -> None:
+    """Of cgroup v2, whose groups have only the controllers that the one above passes on, as an init has it do."""
+    controllers = _ROOT / "cgroup.controllers"
+    if controllers.exists():
+        wanted = " ".join(f"+{name}" for name in controllers.read_text(encoding="ascii").split())
+        (_ROOT / "cgroup.subtree_control").write_text(wanted, encoding="ascii")
+
+
 def create(name: str) -> None:
+    _pass_controllers_down()
     for hierarchy in _hierarchies():
         group = hierarchy / name
         group.mkdir(exist_ok=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from lab import kubernetes
 
 CNI = Path("/usr/lib/cni")
+DISK = Path("/var/lib/fairlead-lab")  # of all clusters
 _PROGRAMS = ("unshare", "containerd", "containerd-shim-runc-v2", "ctr", "runc", "nsenter", "openssl", "conntrack")
 _CONTROLLERS = ("cpu", "cpuacct", "cpuset", "memory", "pids", "devices", "freezer")
 
@@ -32,13 +33,14 @@ def missing() -> str:
     if not os.access("/sys/fs/cgroup", os.W_OK):
         return "needs a writable /sys/fs/cgroup"
     if not _has_overlay():
-        return "needs a kernel with overlayfs, and a file system below /var/lib that it takes"
+        return f"needs a kernel with overlayfs, and a file system at {DISK} that it takes"
     return ""
 
 
 @cache
 def _has_overlay() -> bool:
-    with tempfile.TemporaryDirectory(dir="/var/lib") as directory:
+    DISK.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=DISK) as directory:
         parts = {n: Path(directory, n) for n in ("lower", "upper", "work", "merged")}
         for path in parts.values():
             path.mkdir()

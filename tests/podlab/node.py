@@ -19,7 +19,7 @@ import yaml
 from lab import net, netns
 from lab.kubernetes import ControlPlane, program
 from lab.processes import Process, end, identity
-from lab.waiting import LabError, wait_for
+from lab.waiting import PATIENCE, LabError, wait_for
 
 from . import cgroups, dns, dual, images, machine
 
@@ -109,7 +109,7 @@ def _kubelet_config(node: "Node") -> dict[str, object]:
         "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
         "imageMinimumGCAge": "24h",
         # A node that dies is noticed within ten seconds, so it says often that it lives.
-        "nodeLeaseDurationSeconds": 8,
+        "nodeLeaseDurationSeconds": 8 * PATIENCE,
         "nodeStatusUpdateFrequency": "3s",
         "syncFrequency": "5s",
         "shutdownGracePeriod": "0s",
