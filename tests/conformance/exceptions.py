@@ -7,16 +7,19 @@ Each entry has `tests`, full names of tests or beginnings of them that end with 
   skip   the tests run, and skip themselves
   never  the tests are not run at all, but for `tests/upstream run --all`, and do not pass then
 
-`modes` says in which modes that is so; without it in all.
+`modes` says in which modes that is so; without it in all.  `lacking` names what the kernel has none of then, one of
+kernel.FEATURES; where it has it, the tests are like any other.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
 from lab.waiting import LabError
+
+from . import kernel
 
 NEVER = "never"
 _OUTCOMES = ("fail", "skip", NEVER)
@@ -29,6 +32,7 @@ class Exception_:
     outcome: str
     why: str
     modes: tuple[str, ...] = ()
+    lacking: str = ""
 
     def is_of(self, name: str, mode: str) -> bool:
         return (not self.modes or mode in self.modes) and any(matches(p, name) for p in self.tests)
@@ -56,13 +60,14 @@ def matches(pattern: str, name: str) -> bool:
     return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
 
 
-def load(modes: Iterable[str], path: Path = _FILE) -> Exceptions:
-    """Reads the file; LabError with the entry's number if one is not as it should be."""
+def load(modes: Iterable[str], path: Path = _FILE, has: Collection[str] = ()) -> Exceptions:
+    """Reads the file; LabError with the entry's number if one is not as it should be.  @has: features of the kernel."""
     entries = []
     for number, entry in enumerate(yaml.safe_load(path.read_text(encoding="utf-8")) or [], 1):
-        if not isinstance(entry, dict) or set(entry) - {"tests", "outcome", "why", "modes"}:
-            raise LabError(f"{path}: entry {number}: wants tests, outcome, why and perhaps modes, and nothing else")
-        named, outcome, why = entry.get("tests"), entry.get("outcome"), entry.get("why")
+        if not isinstance(entry, dict) or set(entry) - {"tests", "outcome", "why", "modes", "lacking"}:
+            wants = "wants tests, outcome, why and perhaps modes and lacking, and nothing else"
+            raise LabError(f"{path}: entry {number}: {wants}")
+        named, outcome, why, lacking = (entry.get(key) for key in ("tests", "outcome", "why", "lacking"))
         if not named or not isinstance(named, list) or not all(isinstance(t, str) for t in named):
             raise LabError(f"{path}: entry {number}: tests: wants a list of names")
         if outcome not in _OUTCOMES:
@@ -71,5 +76,7 @@ def load(modes: Iterable[str], path: Path = _FILE) -> Exceptions:
             raise LabError(f"{path}: entry {number}: why: wants a sentence")
         if unknown := set(entry.get("modes", [])) - set(modes):
             raise LabError(f"{path}: entry {number}: modes: there is no {', '.join(sorted(unknown))}")
-        entries.append(Exception_(tuple(named), outcome, why, tuple(entry.get("modes", []))))
-    return Exceptions(entries)
+        if lacking is not None and lacking not in kernel.FEATURES:
+            raise LabError(f"{path}: entry {number}: lacking: wants one of {', '.join(kernel.FEATURES)}")
+        entries.append(Exception_(tuple(named), outcome, why, tuple(entry.get("modes", [])), lacking or ""))
+    return Exceptions(e for e in entries if e.lacking not in has)

@@ -22,7 +22,8 @@ from . import suite
 from .outcomes import Outcome
 
 YARDSTICK = "kube-proxy"
-MODES = ("nftables", "iptables", YARDSTICK)
+IPVS = "ipvs"
+MODES = ("nftables", "iptables", IPVS, YARDSTICK)
 
 _ADDRESS, _GATEWAY = "198.51.100.200", "198.51.100.1"
 # All that the suite may ask for: addresses for its load balancers, and the external IP that it writes by hand.

@@ -389,6 +389,7 @@ ROWS: tuple[Row, ...] = (
         ("tests/demo --keep", _never("it leaves a lab running, for a person to look around in")),
         ("tests/demo --clean", _by("tests/e2e/test_demo.py::test_leftovers_of_a_killed_demo")),
         ("tests/vm run COMMAND", _by("tests/e2e-vm/test_vm.py::test_commands_in_two_machines_at_a_time")),
+        ("tests/vm run --uml COMMAND", _by("tests/e2e-vm/test_vm.py::test_commands_in_two_machines_at_a_time")),
         ("tests/vm run env …", _by("tests/e2e-vm/test_vm.py::test_commands_in_two_machines_at_a_time")),
         ("tests/mutate lease-", _by("tests/run: tests/mutate >")),
         ("tests/mutate --check", _by("tests/lint: tests/mutate --check")),

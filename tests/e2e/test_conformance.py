@@ -55,6 +55,7 @@ def test_an_exception_without_its_test() -> None:
         ("- tests: a\n  outcome: fail\n  why: b\n", "entry 1: tests: wants a list of names"),
         ("- tests: [a]\n  outcome: pass\n  why: b\n", "entry 1: outcome: wants one of fail, skip, never"),
         ("- tests: [a]\n  outcome: fail\n  why: b\n  modes: [x]\n", "entry 1: modes: there is no x"),
+        ("- tests: [a]\n  outcome: fail\n  why: b\n  lacking: x\n", "entry 1: lacking: wants one of sctp"),
         ("- tests: [a]\n  outcome: fail\n  why: b\n  mode: x\n", "entry 1: wants tests, outcome, why"),
     ],
 )
@@ -67,6 +68,13 @@ def test_an_entry_that_is_not_one(tmp_path: Path, text: str, wrong: str) -> None
 
 def test_the_list_is_read() -> None:
     assert exceptions.load(place.MODES).entries
+
+
+def test_what_a_kernel_has_is_no_exception_there(tmp_path: Path) -> None:
+    file = tmp_path / "exceptions.yaml"
+    file.write_text("- tests: [over SCTP]\n  outcome: never\n  why: b\n  lacking: sctp\n", encoding="utf-8")
+    assert exceptions.load(place.MODES, file).is_never("over SCTP", "iptables")
+    assert not exceptions.load(place.MODES, file, has={"sctp"}).is_never("over SCTP", "iptables")
 
 
 def test_the_page() -> None:
