@@ -28,7 +28,10 @@ def text(
 ) -> str:
     """@runs: by mode, in the order of the columns."""
     lines = [_HEAD.format(version=version, conformance=sum(t.conformance for t in tests))]
-    lines += ["| mode | |", "|---|---|", *(f"| `{mode}` | {summary(run)} |" for mode, run in runs.items())]
+    entered = {name for run in runs.values() for name in run}
+    lines += ["| mode | |", "|---|---|"]
+    for mode, run in runs.items():
+        lines.append(f"| `{mode}` | {summary(run)}{_not_run(len(entered) - len(run))} |")
     lines += ["", "## Exceptions", "", "| tests | mode | outcome | why |", "|---|---|---|---|"]
     for entry in exceptions.entries:
         names = "<br>".join(_short(p) for p in entry.tests)
@@ -48,6 +51,11 @@ def _short(name: str) -> str:
     for before, after in (("[sig-network] ", ""), (" [Conformance]", ""), ("|", "\\|"), ("<", "&lt;"), ("*", "…")):
         name = name.replace(before, after)
     return name.strip()
+
+
+def _not_run(count: int) -> str:
+    """Of those that have run in some mode."""
+    return f", {count} not yet run (–)" if count else ""
 
 
 def _cell(outcome: Outcome | None) -> str:

@@ -82,6 +82,7 @@ def test_the_page() -> None:
     passed, failed = Outcome(PASS, 1), Outcome(FAIL, 1, "x")
     runs = {"one": {"[sig-network] a [Conformance]": passed}, "two": {"[sig-network] b": failed}}
     lines = page.text("v1", tests, runs, _LISTED).splitlines()
+    assert "| `one` | 1 passed, 0 failed, 0 skipped, 1 not yet run (–) |" in lines
     assert "| a | ✓ | pass | – |" in lines
     assert "| b |  | – | **fail** |" in lines
     assert "| never | all | not run | it would take a day |" in lines
