@@ -7,11 +7,13 @@
  *	                         └─► sinks: what is announced and not used ends here
  *
  * A publication is made whole each time, and only when one of three revisions has moved (struct
- * seen).  There are two kinds.  Until all Services' rules are in the kernel, or ROUTES_BEGIN_MS are
- * over, update_less() publishes what is *no longer* wanted: an earlier run of the speaker may have
- * announced it, and it has to go before the rules behind it change.  From then on update_all()
- * publishes everything.  So a restart neither withdraws what stays nor announces what nothing
- * carries yet.
+ * seen).  The first change after a pause is published at once, and those that follow together: the
+ * more prefixes there are, the more time passes between two publications, so that many changes in a
+ * row do not cost their number times that of the prefixes.  There are two kinds.  Until all
+ * Services' rules are in the kernel, or ROUTES_BEGIN_MS are over, update_less() publishes what is
+ * *no longer* wanted: an earlier run of the speaker may have announced it, and it has to go before
+ * the rules behind it change.  From then on update_all() publishes everything.  So a restart
+ * neither withdraws what stays nor announces what nothing carries yet.
  *
  * The engine lives while a peer selects this node, or while something may be left in bgpd of peers
  * that once did.  After that bgpd is left alone; a new socket means another bgpd, which is worth
@@ -41,6 +43,12 @@
 #include "speaker/sinks.h"
 #include "speaker/wants.h"
 
+/* Between two publications, of so many prefixes; but never more. */
+#define PREFIXES_PER_MS 100
+#define PACE_MAX_MS 200
+/* What bgpd makes of the prefixes is told again without any sign that it is something else. */
+#define TELL_AGAIN_MS 1000
+
 /* What a publication was made from: revisions. */
 struct seen {
 	uint64_t view, own, routes;
@@ -49,6 +57,7 @@ struct seen {
 struct routes {
 	struct event_base *base;
 	struct event *timer; /* the first hold runs out */
+	struct event *pace;  /* what was put off is to be published */
 	void (*changed)(void *arg);
 	void *arg;
 	bool enabled, shared_instance;
@@ -66,6 +75,11 @@ struct routes {
 	int64_t begin_ms;   /* when the first full publication stops waiting; 0: not asked yet */
 	int64_t program_ms; /* when the data plane does, likewise */
 	uint64_t published; /* generation */
+	bool owes;          /* something else is to be published than was */
+	int64_t published_ms;
+	size_t n_prefixes; /* of the last publication */
+	bool news;         /* what became of announcements is to be told */
+	int64_t told_ms;
 	struct seen seen, seen_less; /* by the last full publication, and by the last before it */
 	struct holds holds;
 	struct sinks *sinks; /* NULL: not configured */
@@ -97,6 +111,7 @@ struct routes *routes_new(struct event_base *base, const struct routes_options *
 
 	r->base = base;
 	r->timer = evtimer_new(base, on_timer, r);
+	r->pace = evtimer_new(base, on_timer, r);
 	r->changed = changed;
 	r->arg = arg;
 	r->shared_instance = o->shared_instance;
@@ -126,6 +141,7 @@ void routes_free(struct routes *r)
 		bgp_free(r->bgp);
 	holds_fini(&r->holds);
 	event_free(r->timer);
+	event_free(r->pace);
 	sinks_free(r->sinks);
 	labels_fini(&r->labels);
 	passwords_fini(&r->passwords);
@@ -158,8 +174,9 @@ void routes_set_passwords(struct routes *r, struct kube_secret *s)
 
 static void on_changed(void *arg)
 {
-	const struct routes *r = arg;
+	struct routes *r = arg;
 
+	r->news = true;
 	r->changed(r->arg);
 }
 
@@ -253,6 +270,8 @@ static void publish(struct routes *r, const struct view *v, const struct announc
 	if (n_peers)
 		wants_add_all(&x, t, want);
 	want_sinks(r, want, only_less);
+	r->n_prefixes = bgp_want_n_prefixes(want);
+	r->published_ms = clock_ms();
 	r->published = bgp_publish(r->bgp, want);
 }
 
@@ -265,6 +284,21 @@ static bool may_begin(struct routes *r, const struct view *v, const struct annou
 		r->begin_ms = clock_ms() + ROUTES_BEGIN_MS;
 	r->began = r->began || !announce_n_pending(t) || clock_ms() >= r->begin_ms;
 	return r->began;
+}
+
+/* Whether it is too soon for another one: then it comes when it is time. */
+static bool puts_off(struct routes *r)
+{
+	size_t pace_ms = r->n_prefixes / PREFIXES_PER_MS;
+	int64_t left_ms = r->published_ms - clock_ms() +
+	                  (int64_t)(pace_ms < PACE_MAX_MS ? pace_ms : PACE_MAX_MS);
+
+	r->owes = r->bgp && left_ms > 0;
+	if (r->owes && !event_pending(r->pace, EV_TIMEOUT, NULL)) {
+		const struct timeval tv = { .tv_usec = left_ms * 1000 };
+		event_add(r->pace, &tv);
+	}
+	return r->owes;
 }
 
 static enum reason reason_of(const struct addr *a, void *arg)
@@ -282,10 +316,11 @@ static void update_all(struct routes *r, const struct view *v, struct announce *
 	const struct seen now = { view_revision(v), r->own_revision, announce_routes_revision(t) };
 	bool leftovers = !r->bgp && view_configuration(v) && may_have_leftovers(r);
 
-	if (is_same(&now, &r->seen) && !leftovers)
+	if ((is_same(&now, &r->seen) && !leftovers) || puts_off(r))
 		return;
 	publish(r, v, t, now.view != r->seen.view || now.own != r->seen.own, false);
 	r->seen = now;
+	r->news = true;
 }
 
 /*
@@ -297,10 +332,26 @@ static void update_less(struct routes *r, const struct view *v, struct announce 
 	const struct seen now = { view_revision(v), r->own_revision,
 		                  announce_candidates_revision(t) };
 
-	if (is_same(&now, &r->seen_less))
+	if (is_same(&now, &r->seen_less) || puts_off(r))
 		return;
 	publish(r, v, t, false, true);
 	r->seen_less = now;
+	r->news = true;
+}
+
+/*
+ * What became of the announcements.  New ones wait for bgpd, which needs not be said; where there
+ * is no bgpd, that is said at once.
+ */
+static void tell_announcements(struct routes *r, struct announce *t)
+{
+	int64_t now = clock_ms();
+
+	if (r->bgp && !r->news && now - r->told_ms < TELL_AGAIN_MS)
+		return;
+	r->news = false;
+	r->told_ms = now;
+	announce_routes(t, reason_of, r);
 }
 
 /* Publications up to this one are in force, or never will be: without bgpd nothing leads here. */
@@ -313,7 +364,7 @@ static uint64_t withdrawn_generation(const struct routes *r)
 
 static bool is_withdrawn(const struct routes *r)
 {
-	return withdrawn_generation(r) >= r->published;
+	return !r->owes && withdrawn_generation(r) >= r->published;
 }
 
 void routes_update(struct routes *r, const struct view *v, struct announce *t)
@@ -325,7 +376,7 @@ void routes_update(struct routes *r, const struct view *v, struct announce *t)
 		update_less(r, v, t);
 	else if (r->sinks)
 		sinks_want(r->sinks, NULL, 0, false); /* an earlier run may have used BGP */
-	announce_routes(t, reason_of, r);
+	tell_announcements(r, t);
 	if (r->sinks)
 		sinks_update(r->sinks, is_withdrawn(r), clock_ms());
 }
@@ -361,7 +412,7 @@ bool routes_hold(struct routes *r, const char *key)
 {
 	if (is_withdrawn(r))
 		return false;
-	holds_put(&r->holds, key, r->published, clock_ms() + ROUTES_HOLD_MS);
+	holds_put(&r->holds, key, r->published + r->owes, clock_ms() + ROUTES_HOLD_MS);
 	look_again_in(r, ROUTES_HOLD_MS);
 	return true;
 }

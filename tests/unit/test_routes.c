@@ -11,6 +11,7 @@
 
 #include <event2/event.h>
 
+#include "fairlead/clock.h"
 #include "fairlead/mem.h"
 #include "fairlead/out.h"
 #include "speaker/routes.h"
@@ -830,6 +831,111 @@ static void rules_do_not_wait_for_a_dead_bgpd(void **state)
 	assert_false(routes_hold(f->routes, "shop/web"));
 }
 
+/* ---- many changes in a row ---- */
+
+#define MANY 1000
+#define MORE 300
+
+static bool has_many(const struct fixture *f)
+{
+	return f->fake.s.n_networks == MANY && is_applied_whole(f);
+}
+
+static bool has_more(const struct fixture *f)
+{
+	return f->fake.s.n_networks == MANY + MORE + 1 && is_applied_whole(f);
+}
+
+static void with_one_of_many(struct fixture *f, unsigned int i)
+{
+	char name[16], address[24];
+
+	snprintf(name, sizeof(name), "s%u", i);
+	snprintf(address, sizeof(address), "10.64.%u.%u", i / 250, i % 250);
+	world_service(f->view, name, address, "");
+	world_slice(f->view, name, name, "10.1.1.1@n1");
+}
+
+static int set_up_many(void **state)
+{
+	struct fixture *f = fixture_new();
+
+	start_bgpd(f);
+	world_put(
+		f->view,
+		"{'kind':'ConfigMap','metadata':{'namespace':'fairlead-system',"
+		"'name':'fairlead-active','uid':'u'},'data':{'config':'"
+		"peers: [" PEER(
+			"192.0.2.7",
+			"") "]\\n"
+			    "address-pools:\\n"
+			    "- {name: far, protocol: bgp, addresses: [10.64.0.0/16, 198.51.100.0/24]}"
+			    "\\n'}}");
+	for (unsigned int i = 0; i < MANY; i++)
+		with_one_of_many(f, i);
+	turn(f);
+	spin_until(f, has_many);
+	*state = f;
+	return 0;
+}
+
+static unsigned long long n_published(const struct fixture *f)
+{
+	cleanup(buf_fini) struct buf status = BUF_INIT;
+
+	unsigned long long n = 0;
+
+	print_status(f->routes, &status);
+	sscanf(strstr(buf_str(&status), "\"generation\":"), "\"generation\":%llu", &n);
+	return n;
+}
+
+/* A publication has all prefixes: with a thousand there is at most one in ten milliseconds. */
+static void many_changes_in_a_row_are_published_together(void **state)
+{
+	struct fixture *f = *state;
+
+	uint64_t before = n_published(f);
+	int64_t start_ms = clock_ms();
+
+	for (unsigned int i = MANY; i < MANY + MORE; i++) {
+		with_one_of_many(f, i);
+		turn(f);
+	}
+	int64_t took_ms = clock_ms() - start_ms;
+	assert_in_range(n_published(f) - before, 1, (uint64_t)took_ms / 10 + 2);
+	/* The last is not forgotten. */
+	with_service(f->view, "10.1.1.1@n1");
+	turn(f);
+	spin_until(f, has_more);
+}
+
+static bool has_web(const struct fixture *f)
+{
+	const struct announcement *a = announce_of(f->announce, "shop/web");
+
+	return a && a->reason == REASON_Announced;
+}
+
+/* Rules wait for a withdrawal that is not even published yet. */
+static void rules_wait_for_what_is_put_off(void **state)
+{
+	struct fixture *f = *state;
+
+	with_service(f->view, "10.1.1.1@n1");
+	turn(f);
+	spin_until(f, has_web);
+	with_one_of_many(f, MANY);
+	turn(f); /* publishes, so the next change may be put off */
+	with_service(f->view, "10.1.1.1@n1!");
+	int64_t held_ms = clock_ms();
+	assert_true(turn(f));
+	spin_until(f, is_released);
+	/* Unless they have waited for as long as they may. */
+	if (clock_ms() - held_ms < ROUTES_HOLD_MS)
+		assert_int_equal(f->fake.s.n_networks, MANY + 1);
+}
+
 /* ---- any order of events ---- */
 
 #define CHAOS_ROUNDS 6
@@ -1071,6 +1177,10 @@ int main(void)
 		                                tear_down),
 		cmocka_unit_test_setup_teardown(rules_do_not_wait_for_ever, set_up_held, tear_down),
 		cmocka_unit_test_setup_teardown(rules_do_not_wait_for_a_dead_bgpd, set_up_held,
+		                                tear_down),
+		cmocka_unit_test_setup_teardown(many_changes_in_a_row_are_published_together,
+		                                set_up_many, tear_down),
+		cmocka_unit_test_setup_teardown(rules_wait_for_what_is_put_off, set_up_many,
 		                                tear_down),
 	};
 
