@@ -259,6 +259,7 @@ struct claims {
 
 	uint64_t takeovers, yields, conflicts, two_owners;
 	uint64_t refused; /* how often an address or a claim found no place */
+	bool crowded;     /* of the wants that were set last, some found none */
 };
 
 void claims_init(struct claims *c, const struct claims_options *opts, struct member *m);
@@ -270,6 +271,17 @@ void claims_fini(struct claims *c);
  */
 void claims_set_wants(struct claims *c, int64_t now, const struct l2_snapshot *s,
                       const struct l2_want *const *wants, size_t n);
+/* One address that is wanted otherwise than before; NULL: not any more. */
+struct claims_change {
+	struct addr addr;
+	const struct l2_want *want;
+};
+/*
+ * The same by what has changed, each address once, where all of the view stayed as it was.  Wants
+ * must live until another comes in their place.
+ */
+void claims_change_wants(struct claims *c, int64_t now, const struct claims_change *changes,
+                         size_t n);
 /* The link came up, or we were away: listen before answering again.  Or it went down. */
 void claims_listen(struct claims *c, int64_t now);
 void claims_deafen(struct claims *c, int64_t now);

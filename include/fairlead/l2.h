@@ -20,6 +20,7 @@
 #include "fairlead/err.h"
 #include "fairlead/ownership.h"
 #include "fairlead/reason.h"
+#include "fairlead/want_map.h"
 
 struct l2;
 
@@ -90,17 +91,22 @@ typedef void l2_changed_cb(void *arg);
 int l2_start(const struct l2_options *opts, l2_changed_cb *changed, void *arg, struct l2 **ret_l2,
              struct err *e);
 /*
- * Publishes a snapshot, which is copied whole.  The thread acts on the difference from the previous
- * one.
+ * Publishes a snapshot, which is copied where it differs from the previous one, and this version of
+ * the wants, which is shared.  The thread acts on the difference from the previous ones.  Versions
+ * end in the thread that calls this, in it, in l2_set_answered() and in l2_stop().
  */
-void l2_publish(struct l2 *l2, const struct l2_snapshot *s);
+void l2_publish(struct l2 *l2, const struct l2_snapshot *s, const struct want_map *wants);
 /*
  * When the API server last answered, in clock_ms().  A node whose view is fresh takes over from one
  * that has lost the server only if the server has answered it since.
  */
 void l2_set_answered(struct l2 *l2, int64_t at_ms);
+/*
+ * The states of what is wanted, of those addresses whose state may be another one than when this
+ * was called last; free() the array.
+ */
+void l2_take_states(struct l2 *l2, struct l2_state **ret_states, size_t *ret_n);
 /* Copies of what is there; free() the arrays. */
-void l2_states(const struct l2 *l2, struct l2_state **ret_states, size_t *ret_n);
 void l2_peers(const struct l2 *l2, struct l2_peer **ret_peers, size_t *ret_n);
 void l2_segments(const struct l2 *l2, struct l2_segment **ret_segments, size_t *ret_n);
 void l2_troubles(const struct l2 *l2, struct l2_trouble **ret_troubles, size_t *ret_n);

@@ -38,6 +38,8 @@ struct l2_want {
 	uint32_t preference; /* of this node */
 	/* 0: on any interface of its subnet; else where places[place - 1] says */
 	uint16_t place;
+	/* Another number whenever the address is wanted anew: then its state is told again. */
+	uint64_t added;
 };
 
 /* Where addresses are announced, as the configuration has it. */
@@ -55,6 +57,7 @@ struct l2_range {
 	uint16_t place; /* as in l2_want */
 };
 
+/* What holds for all addresses. */
 struct l2_snapshot {
 	const char *const *nodes; /* every node of the cluster, sorted by name */
 	size_t n_nodes;
@@ -63,8 +66,6 @@ struct l2_snapshot {
 	 * candidate.  NULL: none is.
 	 */
 	const bool *awaited;
-	const struct l2_want *wants; /* sorted by address, each address once */
-	size_t n_wants;
 	/*
 	 * The layer-2 pools: a segment that holds part of one is joined before the first want,
 	 * which then need not wait.  Every want is in one of them; frames about other addresses

@@ -262,12 +262,32 @@ void claims_set_wants(struct claims *c, int64_t now, const struct l2_snapshot *s
 			c->tables[i].node_index = node_index(s, c->member->peers[i]->name);
 	for (struct claims_entry *e = c->entries; e; e = e->hh.next)
 		e->want = NULL;
+	c->crowded = false;
 	for (size_t i = 0; i < n; i++) {
 		struct claims_entry *e = entry_get(c, &wants[i]->addr);
 		if (e)
 			e->want = wants[i];
+		c->crowded |= !e;
 	}
 	settle_all(c, now);
+}
+
+void claims_change_wants(struct claims *c, int64_t now, const struct claims_change *changes,
+                         size_t n)
+{
+	order_forget(c);
+	for (size_t i = 0; i < n; i++) {
+		struct claims_entry *e = changes[i].want ? entry_get(c, &changes[i].addr)
+		                                         : entry_find(c, &changes[i].addr);
+		if (e)
+			e->want = changes[i].want;
+		c->crowded |= !e && changes[i].want;
+	}
+	for (size_t i = 0; i < n; i++) {
+		struct claims_entry *e = entry_find(c, &changes[i].addr);
+		if (e)
+			settle(c, now, e);
+	}
 }
 
 /*

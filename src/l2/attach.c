@@ -175,19 +175,62 @@ const struct iface *attach_iface_for(const struct attach *a, const struct l2_wan
 	return places_find(a->places, w->place, &a->ifaces, &w->addr);
 }
 
-/* By position, which interfaces are to be joined; and by want, where it goes (NULL: nowhere). */
-static void choose(const struct attach *a, const struct l2_snapshot *s, bool *chosen,
-                   const struct iface **where)
-{
-	const struct ifaces *all = &a->ifaces;
+/* A want, and the interface that it goes to (NULL: none). */
+struct placed {
+	const struct l2_want *want;
+	const struct iface *iface;
+};
 
-	for (size_t i = 0; i < s->n_wants; i++) {
-		where[i] = attach_iface_for(a, &s->wants[i]);
-		if (where[i])
-			chosen[where[i] - all->list] = true;
-	}
-	for (size_t r = 0; r < s->n_ranges; r++)
-		places_join(a->places, s->ranges[r].place, all, &s->ranges[r].range, chosen);
+/* All of them. */
+struct placing {
+	const struct attach *a;
+	struct placed *list;
+	size_t n;
+};
+
+static void place_one(const struct l2_want *w, void *arg)
+{
+	struct placing *p = arg;
+
+	p->list[p->n++] = (struct placed){ w, attach_iface_for(p->a, w) };
+}
+
+static struct placing place_all(const struct attach *a)
+{
+	struct placing p = { .a = a, .list = xcalloc(a->wants->n + 1, sizeof(*p.list)) };
+
+	want_map_each(a->wants, place_one, &p);
+	return p;
+}
+
+static struct iface_tally *tally_of(const struct attach *a, const struct iface *iface)
+{
+	return &a->tally[iface - a->ifaces.list];
+}
+
+static void count_all(struct attach *a, const struct placing *p)
+{
+	free(a->tally);
+	a->tally = xcalloc(a->ifaces.n + 1, sizeof(*a->tally));
+	for (size_t i = 0; i < p->n; i++)
+		if (p->list[i].iface) {
+			struct iface_tally *tally = tally_of(a, p->list[i].iface);
+			tally->n++;
+			tally->n4 += p->list[i].want->addr.family == 4;
+		}
+}
+
+/* By position, which interfaces are to be joined. */
+static bool *choose(const struct attach *a)
+{
+	bool *chosen = xcalloc(a->ifaces.n + 1, sizeof(*chosen));
+
+	for (size_t i = 0; i < a->ifaces.n; i++)
+		chosen[i] = a->tally[i].n > 0;
+	for (size_t r = 0; r < a->view->n_ranges; r++)
+		places_join(a->places, a->view->ranges[r].place, &a->ifaces,
+		            &a->view->ranges[r].range, chosen);
+	return chosen;
 }
 
 /* The two are of one place that has any address announced. */
@@ -233,52 +276,162 @@ static void leave_silent(struct attach *a, const bool *chosen, int64_t now)
  * The groups to which questions for the wanted addresses go, whether this node owns them or not:
  * others' probes are heard, and after a takeover no switch has to learn where to deliver.
  */
-static void join_groups(struct attach *a, const struct l2_snapshot *s,
-                        const struct attached *const *place)
+static void join_groups(struct attach *a, const struct placing *p)
 {
-	cleanup_free struct group *groups = xcalloc(s->n_wants + 1, sizeof(*groups));
+	cleanup_free struct group *groups = xcalloc(p->n + 1, sizeof(*groups));
 	size_t n = 0;
 
-	for (size_t i = 0; i < s->n_wants; i++) {
-		const struct neighbor_ops *ops = neighbor_of(s->wants[i].addr.family);
-		if (!place[i] || !ops->join(&s->wants[i].addr, &groups[n].addr))
+	for (size_t i = 0; i < p->n; i++) {
+		const struct addr *addr = &p->list[i].want->addr;
+		const struct attached *at = attach_of(a, p->list[i].iface);
+		if (!at || !neighbor_of(addr->family)->join(addr, &groups[n].addr))
 			continue;
-		groups[n++].interface = place[i]->iface.index;
+		groups[n++].interface = at->iface.index;
 	}
 	groups_set(a->groups, groups, n);
 }
 
-void attach_distribute(struct attach *a, const struct l2_snapshot *s, int64_t now)
+static void give_wants(struct attach *a, const struct attached *at, const struct placing *p,
+                       int64_t now)
 {
-	if (!s)
-		return;
+	const struct l2_want **part = xcalloc(p->n + 1, sizeof(const struct l2_want *));
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->n; i++)
+		if (attach_of(a, p->list[i].iface) == at)
+			part[n++] = p->list[i].want;
+	segment_set_wants(at->segment, now, a->view, part, n);
+	free(part);
+}
+
+static void distribute(struct attach *a, int64_t now)
+{
 	a->full = false;
 	places_look(a->places, &a->ifaces, a->ifaces_generation);
-	bool *chosen = xcalloc(a->ifaces.n + 1, sizeof(*chosen));
-	const struct iface **where = xcalloc(s->n_wants, sizeof(const struct iface *));
-	const struct attached **place = xcalloc(s->n_wants, sizeof(const struct attached *));
-	const struct l2_want **part = xcalloc(s->n_wants, sizeof(const struct l2_want *));
-	choose(a, s, chosen, where);
+	struct placing p = place_all(a);
+	count_all(a, &p);
+	bool *chosen = choose(a);
 	leave_silent(a, chosen, now);
 	for (size_t i = 0; i < a->ifaces.n; i++)
 		if (chosen[i])
 			attach(a, &a->ifaces.list[i], now);
-	for (size_t i = 0; i < s->n_wants; i++)
-		place[i] = attach_of(a, where[i]);
-	for (size_t k = 0; k < a->n; k++) {
-		size_t n = 0;
-		for (size_t i = 0; i < s->n_wants; i++)
-			if (place[i] == a->list[k])
-				part[n++] = &s->wants[i];
-		segment_set_wants(a->list[k]->segment, now, s, part, n);
-	}
-	join_groups(a, s, place);
-	free(part);
-	free(place);
-	free(where);
+	for (size_t k = 0; k < a->n; k++)
+		give_wants(a, a->list[k], &p, now);
+	join_groups(a, &p);
+	free(p.list);
 	free(chosen);
 	a->board->republish = true;
 }
+
+/* ---- what differs from the last snapshot ---- */
+
+struct change {
+	struct addr addr;
+	const struct l2_want *want;    /* NULL: not any more */
+	const struct iface *from, *to; /* NULL: none */
+};
+
+struct changes {
+	const struct attach *a;
+	struct change *list;
+	size_t n, cap;
+};
+
+static void note_change(const struct l2_want *before, const struct l2_want *after, void *arg)
+{
+	struct changes *c = arg;
+
+	ARRAY_RESERVE(c->list, c->cap, c->n + 1);
+	c->list[c->n++] = (struct change){ .addr = before ? before->addr : after->addr,
+		                           .want = after,
+		                           .from = before ? attach_iface_for(c->a, before) : NULL,
+		                           .to = after ? attach_iface_for(c->a, after) : NULL };
+}
+
+/* False if an interface has its first want now, or none any more. */
+static bool count_changes(struct attach *a, const struct changes *c)
+{
+	bool same = true;
+
+	for (size_t i = 0; i < c->n; i++) {
+		const struct change *x = &c->list[i];
+		bool is_v4 = x->addr.family == 4;
+		if (x->from == x->to)
+			continue;
+		if (x->from) {
+			tally_of(a, x->from)->n4 -= is_v4;
+			same &= --tally_of(a, x->from)->n > 0;
+		}
+		if (x->to) {
+			tally_of(a, x->to)->n4 += is_v4;
+			same &= tally_of(a, x->to)->n++ > 0;
+		}
+	}
+	return same;
+}
+
+static void give_changes(struct attach *a, const struct attached *at, const struct changes *c,
+                         int64_t now)
+{
+	struct claims_change *part = xcalloc(c->n + 1, sizeof(*part));
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n; i++) {
+		const struct change *x = &c->list[i];
+		bool stays = attach_of(a, x->to) == at;
+		if (stays || attach_of(a, x->from) == at)
+			part[n++] = (struct claims_change){ x->addr, stays ? x->want : NULL };
+	}
+	if (n > 0)
+		segment_change_wants(at->segment, now, part, n);
+	free(part);
+}
+
+static bool is_crowded(const struct attach *a)
+{
+	for (size_t k = 0; k < a->n; k++)
+		if (segment_is_crowded(a->list[k]->segment))
+			return true;
+	return false;
+}
+
+static void carry_out(struct attach *a, const struct changes *c, int64_t now)
+{
+	bool groups = false;
+
+	for (size_t k = 0; k < a->n; k++)
+		give_changes(a, a->list[k], c, now);
+	for (size_t i = 0; i < c->n; i++) {
+		groups |= c->list[i].addr.family == 6 && c->list[i].from != c->list[i].to;
+		board_change(a->board, &c->list[i].addr);
+	}
+	if (!groups)
+		return;
+	struct placing p = place_all(a);
+	join_groups(a, &p);
+	free(p.list);
+}
+
+void attach_follow(struct attach *a, const struct l2_snapshot *view, const struct places *places,
+                   const struct want_map *wants, int64_t now)
+{
+	struct changes c = { .a = a };
+	const struct want_map *before = a->wants;
+	bool same_view = a->view == view;
+
+	a->view = view;
+	a->places = places;
+	a->wants = wants;
+	if (same_view)
+		want_map_diff(before, wants, note_change, &c);
+	if (same_view && !is_crowded(a) && count_changes(a, &c))
+		carry_out(a, &c, now);
+	else
+		distribute(a, now);
+	free(c.list);
+}
+
+/* ---- interfaces ---- */
 
 static const struct iface *iface_by_index(const struct ifaces *i, int index)
 {
@@ -288,8 +441,7 @@ static const struct iface *iface_by_index(const struct ifaces *i, int index)
 	return NULL;
 }
 
-void attach_set_ifaces(struct attach *a, const struct ifaces *fresh, const struct l2_snapshot *s,
-                       int64_t now)
+void attach_set_ifaces(struct attach *a, const struct ifaces *fresh, int64_t now)
 {
 	ifaces_fini(&a->ifaces);
 	a->ifaces = *fresh;
@@ -314,7 +466,8 @@ void attach_set_ifaces(struct attach *a, const struct ifaces *fresh, const struc
 			attached_close_link(at, now);
 		at->reopen_ms = now;
 	}
-	attach_distribute(a, s, now);
+	if (a->view)
+		distribute(a, now);
 }
 
 void attach_fini(struct attach *a)
@@ -327,4 +480,5 @@ void attach_fini(struct attach *a)
 	for (size_t i = 0; i < LINK_QUEUES; i++)
 		filter_free(a->filters[i]);
 	ifaces_fini(&a->ifaces);
+	free(a->tally);
 }

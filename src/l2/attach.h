@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "fairlead/l2.h"
+#include "fairlead/want_map.h"
 #include "l2/board.h"
 #include "l2/groups.h"
 #include "l2/ifaces.h"
@@ -43,8 +44,12 @@ struct attach {
 	struct claims_start start;
 	struct bpf_program *filters[LINK_QUEUES]; /* of filter.h */
 	struct ifaces ifaces;
-	uint64_t ifaces_generation;  /* another one each time that they are replaced */
-	const struct places *places; /* of the last snapshot; NULL before the first */
+	uint64_t ifaces_generation; /* another one each time that they are replaced */
+	/* Of the last snapshot; NULL before the first. */
+	const struct l2_snapshot *view;
+	const struct places *places;
+	const struct want_map *wants;
+	struct iface_tally *tally; /* by position in the interfaces */
 	struct attached *list[ATTACH_SEGMENTS_MAX];
 	size_t n;
 	bool full; /* more interfaces than fit have segments to serve */
@@ -52,18 +57,19 @@ struct attach {
 
 void attach_fini(struct attach *a);
 
-/*
- * Replaces the interfaces by these, which it takes over.  @s: what is wanted, NULL before the first
- * snapshot.
- */
-void attach_set_ifaces(struct attach *a, const struct ifaces *fresh, const struct l2_snapshot *s,
-                       int64_t now);
+/* Replaces the interfaces by these, which it takes over. */
+void attach_set_ifaces(struct attach *a, const struct ifaces *fresh, int64_t now);
 /*
  * Joins the segments that wants or pools lie on, and gives each its wants.  If two interfaces are
  * in one subnet, one stays silent until the other loses its carrier: on the wire, a node is one
  * speaker.  Only where places ask for both are both joined.
+ *
+ * With the view of before, and where the wants that differ from those of before leave an interface
+ * neither its first nor without any, that costs what these wants do.  All are kept until the next
+ * call.
  */
-void attach_distribute(struct attach *a, const struct l2_snapshot *s, int64_t now);
+void attach_follow(struct attach *a, const struct l2_snapshot *view, const struct places *places,
+                   const struct want_map *wants, int64_t now);
 /* The interface for the want, NULL: none. */
 const struct iface *attach_iface_for(const struct attach *a, const struct l2_want *w);
 /* The segment on @iface, which may be NULL; NULL if it is not joined. */

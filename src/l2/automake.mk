@@ -17,10 +17,13 @@ libfairlead_a_SOURCES += \
 	src/l2/segment_tell.c \
 	src/l2/places.c \
 	src/l2/snapshot.c \
+	src/l2/telling.c \
 	src/l2/troubles.c \
-	src/l2/urgent.c
+	src/l2/urgent.c \
+	src/l2/want_map.c
 noinst_HEADERS += \
 	include/fairlead/l2.h \
+	include/fairlead/want_map.h \
 	src/l2/arp.h \
 	src/l2/askers.h \
 	src/l2/attach.h \
@@ -36,6 +39,7 @@ noinst_HEADERS += \
 	src/l2/segment_private.h \
 	src/l2/places.h \
 	src/l2/snapshot.h \
+	src/l2/telling.h \
 	src/l2/troubles.h \
 	src/l2/urgent.h
 
@@ -55,6 +59,16 @@ check_PROGRAMS += tests/unit/test_l2
 TESTS += tests/unit/test_l2
 tests_unit_test_l2_SOURCES = tests/unit/test_l2.c tests/unit/unit.h
 tests_unit_test_l2_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_want_map
+TESTS += tests/unit/test_want_map
+tests_unit_test_want_map_SOURCES = tests/unit/test_want_map.c tests/unit/unit.h
+tests_unit_test_want_map_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_attach
+TESTS += tests/unit/test_attach
+tests_unit_test_attach_SOURCES = tests/unit/test_attach.c tests/unit/unit.h
+tests_unit_test_attach_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += tests/unit/test_ifaces
 TESTS += tests/unit/test_ifaces

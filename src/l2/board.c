@@ -14,7 +14,7 @@ void board_init(struct board *b)
 
 void board_fini(struct board *b)
 {
-	free(b->states);
+	board_drop_states(b);
 	free(b->peers);
 	free(b->segments);
 	free(b->changes);
@@ -39,6 +39,61 @@ void board_change(struct board *b, const struct addr *addr)
 	b->changes[b->n_changes++] = *addr;
 }
 
+static void states_put(struct board_state **states, const struct l2_state *state)
+{
+	struct board_state *s;
+
+	HASH_FIND(hh, *states, &state->addr, sizeof(state->addr), s);
+	if (!s) {
+		s = xcalloc(1, sizeof(*s));
+		s->state.addr = state->addr;
+		HASH_ADD(hh, *states, state.addr, sizeof(s->state.addr), s);
+	}
+	s->state = *state;
+}
+
+static void states_drop(struct board_state **states, const struct addr *addr)
+{
+	struct board_state *s;
+
+	HASH_FIND(hh, *states, addr, sizeof(*addr), s);
+	if (!s)
+		return;
+	HASH_DEL(*states, s);
+	free(s);
+}
+
+static void states_clear(struct board_state **states)
+{
+	struct board_state *s, *next;
+
+	HASH_ITER(hh, *states, s, next) {
+		HASH_DEL(*states, s);
+		free(s);
+	}
+}
+
+void board_put_state(struct board *b, const struct l2_state *state)
+{
+	states_put(&b->news, state);
+	if (troubles_suspects(state))
+		states_put(&b->suspects, state);
+	else
+		states_drop(&b->suspects, &state->addr);
+}
+
+void board_drop_state(struct board *b, const struct addr *addr)
+{
+	states_drop(&b->news, addr);
+	states_drop(&b->suspects, addr);
+}
+
+void board_drop_states(struct board *b)
+{
+	states_clear(&b->news);
+	states_clear(&b->suspects);
+}
+
 void board_say(struct board *b)
 {
 	for (size_t i = 0; i < b->unsaid.n; i++)
@@ -55,12 +110,16 @@ static void unlock(const struct board *b)
 	pthread_mutex_unlock((pthread_mutex_t *)&b->lock);
 }
 
-void board_states(const struct board *b, struct l2_state **ret_states, size_t *ret_n)
+void board_take_states(struct board *b, struct l2_state **ret_states, size_t *ret_n)
 {
 	lock(b);
-	*ret_states = xmemdup(b->states, b->n_states * sizeof(*b->states));
-	*ret_n = b->n_states;
+	struct board_state *news = TAKE(b->news), *s;
 	unlock(b);
+	*ret_states = xcalloc(HASH_COUNT(news) + 1, sizeof(**ret_states));
+	*ret_n = 0;
+	for (s = news; s; s = s->hh.next)
+		(*ret_states)[(*ret_n)++] = s->state;
+	states_clear(&news);
 }
 
 void board_peers(const struct board *b, struct l2_peer **ret_peers, size_t *ret_n)

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "fairlead/err.h"
+#include "fairlead/hash.h"
 #include "fairlead/l2.h"
 #include "l2/troubles.h"
 
@@ -26,11 +27,16 @@ struct board_complaints {
 	size_t n;
 };
 
+/* The state of an address, by address. */
+struct board_state {
+	struct l2_state state;
+	UT_hash_handle hh;
+};
+
 struct board {
 	/* Under the lock. */
 	pthread_mutex_t lock;
-	struct l2_state *states; /* sorted by address */
-	size_t n_states;
+	struct board_state *news; /* of what has changed since it was taken */
 	struct l2_peer *peers;
 	size_t n_peers;
 	uint64_t peers_digest; /* of whom there is, and where: the thread's own */
@@ -45,6 +51,8 @@ struct board {
 	struct addr *changes; /* addresses whose state is to be published */
 	size_t n_changes, changes_cap;
 	bool republish; /* all states */
+	/* Those that tell of others that answer; the rest is not kept. */
+	struct board_state *suspects;
 };
 
 void board_init(struct board *b);
@@ -55,13 +63,19 @@ void board_fini(struct board *b);
 void board_complain(struct board *b, const struct err *e);
 /* The state of @addr has changed. */
 void board_change(struct board *b, const struct addr *addr);
-/* Complaints become readable.  The lock is held. */
+/*
+ * Publishes a state; forgets that of an address, or all.  The lock is held, here and below.
+ */
+void board_put_state(struct board *b, const struct l2_state *state);
+void board_drop_state(struct board *b, const struct addr *addr);
+void board_drop_states(struct board *b);
+/* Complaints become readable. */
 void board_say(struct board *b);
 
 /* ---- for readers ---- */
 
 /* As in l2.h: copies, for free(). */
-void board_states(const struct board *b, struct l2_state **ret_states, size_t *ret_n);
+void board_take_states(struct board *b, struct l2_state **ret_states, size_t *ret_n);
 void board_peers(const struct board *b, struct l2_peer **ret_peers, size_t *ret_n);
 void board_segments(const struct board *b, struct l2_segment **ret_segments, size_t *ret_n);
 void board_troubles(const struct board *b, struct l2_trouble **ret_troubles, size_t *ret_n);

@@ -50,6 +50,11 @@ struct iface {
 	size_t n_subnets;
 };
 
+/* How many wanted addresses go to an interface, in all and of IPv4. */
+struct iface_tally {
+	size_t n, n4;
+};
+
 /*
  * An address of this node, on any interface: also on dummies, on lo, on those without ARP.  Of IPv6
  * without those that hold on one link only.

@@ -15,12 +15,12 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "fairlead/clock.h"
-#include "fairlead/hash.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
 #include "fairlead/thread.h"
@@ -32,6 +32,7 @@
 #include "l2/link.h"
 #include "l2/segment.h"
 #include "l2/snapshot.h"
+#include "l2/telling.h"
 #include "l2/troubles.h"
 #include "l2/urgent.h"
 
@@ -47,10 +48,21 @@
 #define TROUBLES_MS 1000
 #define IDLE_MS 1000
 
-/* What is published. */
-struct publication {
+/* What holds for all addresses: one for as long as that stays as it is. */
+struct terrain {
+	size_t refs; /* the publishing thread's */
 	struct l2_snapshot *snapshot;
 	struct places *places;
+};
+
+/*
+ * What is published.  The publishing thread makes and frees it; when the urgent one has taken the
+ * next, it hands it back.
+ */
+struct publication {
+	struct terrain *terrain;
+	struct want_map wants;
+	struct publication *next_spent;
 };
 
 enum stopping { STOP_NOT, STOP_RESTARTING, STOP_YIELD };
@@ -64,18 +76,19 @@ struct l2 {
 	pthread_t thread;
 	struct urgency urgency;
 	int wake_fd;
-	_Atomic(struct publication *) pending;
+	_Atomic(struct publication *) pending, spent;
 	_Atomic int stopping;
 	_Atomic int64_t last_turn_ms, answered_ms;
 
-	struct place_store places; /* the publishing thread's */
+	/* The publishing thread's. */
+	struct place_store places;
+	struct terrain *terrain; /* of the last snapshot */
 	struct filter_store filter;
 	struct board board; /* what others read */
 
 	/* The thread's own. */
 	struct attach attach;
-	struct publication *taken;    /* NULL before the first */
-	struct l2_snapshot *snapshot; /* of it, or NULL */
+	struct publication *taken; /* NULL before the first */
 	struct brake brake;
 	struct troubles found; /* at found_ms */
 	int64_t found_ms;
@@ -90,16 +103,17 @@ static void take_ifaces(struct l2 *l2, int64_t now)
 	struct ifaces fresh;
 
 	if (ifaces_watch_take(l2->watch, &fresh))
-		attach_set_ifaces(&l2->attach, &fresh, l2->snapshot, now);
+		attach_set_ifaces(&l2->attach, &fresh, now);
 }
 
-static void publication_free(struct publication *p)
+/* To be freed by the publishing thread, which alone counts references. */
+static void hand_back(struct l2 *l2, struct publication *p)
 {
 	if (!p)
 		return;
-	free(p->snapshot);
-	places_free(p->places);
-	free(p);
+	p->next_spent = l2->spent;
+	while (!atomic_compare_exchange_weak(&l2->spent, &p->next_spent, p))
+		;
 }
 
 static void take_filter(struct l2 *l2)
@@ -117,130 +131,31 @@ static void take_snapshot(struct l2 *l2, int64_t now)
 	if (!fresh)
 		return;
 	l2->taken = fresh;
-	l2->snapshot = fresh->snapshot;
-	l2->attach.places = fresh->places;
-	attach_distribute(&l2->attach, fresh->snapshot, now);
-	publication_free(old);
+	attach_follow(&l2->attach, fresh->terrain->snapshot, fresh->terrain->places, &fresh->wants,
+	              now);
+	hand_back(l2, old);
 }
 
 /* ---- publishing ---- */
 
-static void state_of(const struct attach *on, const struct l2_want *w, struct l2_state *ret_state)
+static int states_by_addr(const void *a, const void *b)
 {
-	const struct iface *iface = attach_iface_for(on, w);
-	const struct attached *at = attach_of(on, iface);
+	const struct l2_state *x = a, *y = b;
 
-	if (!at) {
-		iface = ifaces_find(&on->ifaces, NULL, &w->addr);
-		bool narrowed = (w->place && iface) || places_routed(on->places, w->place);
-		*ret_state = (struct l2_state){ .addr = w->addr,
-			                        .ownership = narrowed ? L2_NOT_SELECTED
-			                                              : L2_NO_INTERFACE,
-			                        .cause = REASON_COUNT,
-			                        .took_ms = -1 };
-		if (narrowed && iface)
-			memcpy(ret_state->interface, iface->name, sizeof(ret_state->interface));
-		return;
-	}
-	segment_state(at->segment, &w->addr, ret_state);
-	memcpy(ret_state->interface, iface->name, sizeof(ret_state->interface));
-	if (ret_state->ownership != L2_OWNER &&
-	    ifaces_kernel_answers(&on->ifaces, iface, &w->addr)) {
-		ret_state->ownership = L2_KERNEL_ANSWERS;
-		ret_state->peer_kernel = false;
-	}
+	return addr_cmp(&x->addr, &y->addr);
 }
 
-static int state_by_addr(const void *key, const void *element)
+static void troubles_of_board(struct troubles *t, const struct board *b)
 {
-	const struct l2_state *s = element;
+	struct l2_state *states = xcalloc(HASH_COUNT(b->suspects) + 1, sizeof(*states));
+	size_t n = 0;
 
-	return addr_cmp(key, &s->addr);
-}
-
-static struct l2_state *find_state(const struct board *b, const struct addr *a)
-{
-	if (b->n_states == 0)
-		return NULL;
-	return bsearch(a, b->states, b->n_states, sizeof(*b->states), state_by_addr);
-}
-
-/* All states anew, in the order of the wants.  The board's lock is held, here and below. */
-static void replace_states(struct board *b, const struct attach *on, const struct l2_snapshot *s)
-{
-	b->n_states = s ? s->n_wants : 0;
-	b->states = xreallocarray(b->states, b->n_states, sizeof(*b->states));
-	for (size_t i = 0; i < b->n_states; i++)
-		state_of(on, &s->wants[i], &b->states[i]);
-}
-
-/* What has changed since; states are in the order of the wants. */
-static void update_states(struct board *b, const struct attach *on, const struct l2_snapshot *s)
-{
-	for (size_t i = 0; i < b->n_changes; i++) {
-		struct l2_state *state = find_state(b, &b->changes[i]);
-		if (state)
-			state_of(on, &s->wants[state - b->states], state);
-	}
-}
-
-/* Of what makes others look at the peers anew: who holds, and where they are. */
-static uint64_t digest_peer(uint64_t digest, const struct l2_peer *p)
-{
-	bool holds = p->alive || p->restarting;
-
-	digest = hash_fnv(digest, p->node, sizeof(p->node));
-	digest = hash_fnv(digest, p->interface, sizeof(p->interface));
-	digest = hash_fnv(digest, p->mac, sizeof(p->mac));
-	digest = hash_fnv(digest, p->own4.b, sizeof(p->own4.b));
-	digest = hash_fnv(digest, p->own6.b, sizeof(p->own6.b));
-	return hash_fnv(digest, &holds, sizeof(holds));
-}
-
-/* True if other nodes are there than before, or the same ones have other addresses. */
-static bool replace_peers(struct board *b, const struct attach *on)
-{
-	size_t n = 0, max = 0;
-	uint64_t digest = HASH_FNV_BEGIN;
-
-	for (size_t i = 0; i < on->n; i++)
-		max += segment_n_slots(on->list[i]->segment);
-	b->peers = xreallocarray(b->peers, max, sizeof(*b->peers));
-	b->stats = (struct l2_stats){ 0 };
-	for (size_t i = 0; i < on->n; i++) {
-		const struct attached *at = on->list[i];
-		segment_add_stats(at->segment, &b->stats);
-		for (size_t slot = 0; slot < segment_n_slots(at->segment); slot++)
-			if (segment_peer(at->segment, slot, &b->peers[n])) {
-				memcpy(b->peers[n].interface, at->iface.name,
-				       sizeof(b->peers[n].interface));
-				digest = digest_peer(digest, &b->peers[n++]);
-			}
-	}
-	b->n_peers = n;
-	bool changed = digest != b->peers_digest;
-	b->peers_digest = digest;
-	return changed;
-}
-
-static void replace_segments(struct board *b, const struct attach *on)
-{
-	b->segments = xreallocarray(b->segments, on->n, sizeof(*b->segments));
-	for (size_t i = 0; i < on->n; i++) {
-		struct l2_segment *s = &b->segments[i];
-		segment_tell(on->list[i]->segment, s);
-		s->index = (unsigned int)on->list[i]->iface.index;
-		memcpy(s->interface, on->list[i]->iface.name, sizeof(s->interface));
-	}
-	b->n_segments = on->n;
-}
-
-static void replace_troubles(struct board *b, const struct troubles *found)
-{
-	b->troubles.n = 0;
-	ARRAY_RESERVE(b->troubles.list, b->troubles.cap, found->n);
-	for (size_t i = 0; i < found->n; i++)
-		b->troubles.list[b->troubles.n++] = found->list[i];
+	for (const struct board_state *s = b->suspects; s; s = s->hh.next)
+		states[n++] = s->state;
+	if (n > 1)
+		qsort(states, n, sizeof(*states), states_by_addr);
+	troubles_of_states(t, states, n);
+	free(states);
 }
 
 /* Gathers it anew from time to time; true if something has changed. */
@@ -254,9 +169,9 @@ static bool look_for_troubles(struct l2 *l2, int64_t now)
 	size_t n_failed = groups_n_failed(on->groups, &error);
 	for (size_t i = 0; i < on->n; i++)
 		troubles_of_segment(&t, on->list[i]->segment, now, &on->list[i]->iface);
-	if (l2->snapshot)
-		troubles_of_kernel(&t, &on->ifaces, on->places, l2->snapshot);
-	troubles_of_states(&t, l2->board.states, l2->board.n_states);
+	if (on->wants)
+		troubles_of_kernel(&t, &on->ifaces, on->places, on->wants, on->tally);
+	troubles_of_board(&t, &l2->board);
 	if (on->full)
 		troubles_add(
 			&t, REASON_LimitReached, "",
@@ -287,14 +202,7 @@ static void publish(struct l2 *l2, int64_t now)
 		return;
 	if (pthread_mutex_trylock(&b->lock) != 0)
 		return;
-	if (b->republish)
-		replace_states(b, &l2->attach, l2->snapshot);
-	else
-		update_states(b, &l2->attach, l2->snapshot);
-	bool peers = replace_peers(b, &l2->attach);
-	replace_segments(b, &l2->attach);
-	replace_troubles(b, &l2->found);
-	board_say(b);
+	bool peers = telling_write(b, &l2->attach, &l2->found);
 	pthread_mutex_unlock(&b->lock);
 	l2->peers_published_ms = now;
 	b->unsaid.n = 0;
@@ -447,6 +355,32 @@ static void wake(void *arg)
 	(void)eventfd_write(l2->wake_fd, 1);
 }
 
+static void terrain_unref(struct terrain *t)
+{
+	if (!t || --t->refs > 0)
+		return;
+	free(t->snapshot);
+	places_free(t->places);
+	free(t);
+}
+
+static void publication_free(struct publication *p)
+{
+	if (!p)
+		return;
+	terrain_unref(p->terrain);
+	want_map_fini(&p->wants);
+	free(p);
+}
+
+static void free_spent(struct l2 *l2)
+{
+	for (struct publication *p = atomic_exchange(&l2->spent, NULL), *next; p; p = next) {
+		next = p->next_spent;
+		publication_free(p);
+	}
+}
+
 static void l2_free(struct l2 *l2)
 {
 	ifaces_watch_stop(l2->watch);
@@ -454,6 +388,8 @@ static void l2_free(struct l2 *l2)
 	attach_fini(&l2->attach);
 	publication_free(l2->taken);
 	publication_free(atomic_exchange(&l2->pending, NULL));
+	free_spent(l2);
+	terrain_unref(l2->terrain);
 	place_store_fini(&l2->places);
 	filter_store_fini(&l2->filter);
 	troubles_fini(&l2->found);
@@ -549,25 +485,40 @@ int l2_start(const struct l2_options *opts, l2_changed_cb *changed, void *arg, s
 	return 0;
 }
 
-void l2_publish(struct l2 *l2, const struct l2_snapshot *s)
+static void follow_terrain(struct l2 *l2, const struct l2_snapshot *s)
+{
+	if (l2->terrain && snapshot_eq(l2->terrain->snapshot, s))
+		return;
+	terrain_unref(l2->terrain);
+	l2->terrain = xcalloc(1, sizeof(*l2->terrain));
+	*l2->terrain = (struct terrain){ .refs = 1,
+		                         .snapshot = snapshot_copy(s),
+		                         .places = places_new(&l2->places, s) };
+	filter_store_set(&l2->filter, s);
+}
+
+void l2_publish(struct l2 *l2, const struct l2_snapshot *s, const struct want_map *wants)
 {
 	struct publication *p = xcalloc(1, sizeof(*p));
 
-	filter_store_set(&l2->filter, s);
-	p->snapshot = snapshot_copy(s);
-	p->places = places_new(&l2->places, s);
+	free_spent(l2);
+	follow_terrain(l2, s);
+	p->terrain = l2->terrain;
+	p->terrain->refs++;
+	p->wants = want_map_share(wants);
 	publication_free(atomic_exchange(&l2->pending, p));
 	wake(l2);
 }
 
 void l2_set_answered(struct l2 *l2, int64_t at_ms)
 {
+	free_spent(l2);
 	l2->answered_ms = at_ms;
 }
 
-void l2_states(const struct l2 *l2, struct l2_state **ret_states, size_t *ret_n)
+void l2_take_states(struct l2 *l2, struct l2_state **ret_states, size_t *ret_n)
 {
-	board_states(&l2->board, ret_states, ret_n);
+	board_take_states(&l2->board, ret_states, ret_n);
 }
 
 void l2_peers(const struct l2 *l2, struct l2_peer **ret_peers, size_t *ret_n)

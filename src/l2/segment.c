@@ -352,6 +352,19 @@ void segment_set_wants(struct segment *s, int64_t now, const struct l2_snapshot 
 	flush(s, now);
 }
 
+void segment_change_wants(struct segment *s, int64_t now, const struct claims_change *changes,
+                          size_t n)
+{
+	begin_turn(s, now);
+	claims_change_wants(&s->claims, now, changes, n);
+	flush(s, now);
+}
+
+bool segment_is_crowded(const struct segment *s)
+{
+	return s->claims.crowded;
+}
+
 /* Answers for a node whose speaker restarts, if that is our part. */
 static void stand_in(struct segment *s, const struct neighbor_ops *ops,
                      const struct neighbor_packet *p)

@@ -61,6 +61,11 @@ void segment_set_mtu(struct segment *s, int64_t now, size_t mtu);
 /* As claims_set_wants(). */
 void segment_set_wants(struct segment *s, int64_t now, const struct l2_snapshot *view,
                        const struct l2_want *const *wants, size_t n);
+/* As claims_change_wants(). */
+void segment_change_wants(struct segment *s, int64_t now, const struct claims_change *changes,
+                          size_t n);
+/* Some wants have no place: they are to be set again when others go. */
+bool segment_is_crowded(const struct segment *s);
 /* The API server answered this node at @at_ms. */
 void segment_set_answered(struct segment *s, int64_t at_ms);
 /* There are more questions than there is time for, or no longer: see askers.h. */

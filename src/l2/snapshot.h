@@ -6,7 +6,7 @@
 
 #include "fairlead/l2.h"
 
-/* Wants that are not IPv4 are left out. */
 struct l2_snapshot *snapshot_copy(const struct l2_snapshot *s);
+bool snapshot_eq(const struct l2_snapshot *a, const struct l2_snapshot *b);
 
 #endif

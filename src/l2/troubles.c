@@ -121,10 +121,12 @@ void troubles_of_groups(struct troubles *t, size_t n, int error)
 struct answered {
 	const struct l2_want *first;
 	const char *where;
-	size_t n, served; /* served: by ARP */
+	size_t n;
 };
 
-static void add_kernel(struct troubles *t, const struct iface *iface, const struct answered *a)
+/* @by_arp: it has wants that are resolved by ARP. */
+static void add_kernel(struct troubles *t, const struct iface *iface, const struct answered *a,
+                       bool by_arp)
 {
 	char ignores[32] = "";
 
@@ -135,33 +137,38 @@ static void add_kernel(struct troubles *t, const struct iface *iface, const stru
 		             "%s is an address of this node's own on %s%s: its kernel answers for "
 		             "it whether it owns it or not (%zu addresses)",
 		             addr_str(&a->first->addr), a->where, ignores, a->n);
-	if (a->served && iface->proxy_arp > 0)
+	if (by_arp && iface->proxy_arp > 0)
 		troubles_add(
 			t, REASON_ProxyArp, iface->name,
 			"proxy_arp is on: the kernel answers ARP for each address that it would "
 			"route elsewhere");
 }
 
+/* The node has few addresses of its own, and may want many: so each of its own is looked up. */
 void troubles_of_kernel(struct troubles *t, const struct ifaces *ifaces,
-                        const struct places *places, const struct l2_snapshot *s)
+                        const struct places *places, const struct want_map *wants,
+                        const struct iface_tally *tally)
 {
-	struct answered *answered = xcalloc(ifaces->n, sizeof(*answered));
+	struct answered *answered = xcalloc(ifaces->n + 1, sizeof(*answered));
 
-	for (size_t w = 0; w < s->n_wants; w++) {
-		const struct iface *iface =
-			places_find(places, s->wants[w].place, ifaces, &s->wants[w].addr);
-		if (!iface)
+	for (size_t i = 0; i < ifaces->n_locals; i++) {
+		const struct addr *own = &ifaces->locals[i].addr;
+		if (i > 0 && addr_eq(own, &ifaces->locals[i - 1].addr))
 			continue;
-		struct answered *a = &answered[iface - ifaces->list];
-		const char *where = ifaces_kernel_answers(ifaces, iface, &s->wants[w].addr);
-		a->served += s->wants[w].addr.family == 4;
-		if (where && a->n++ == 0) {
-			a->first = &s->wants[w];
-			a->where = where;
+		const struct l2_want *want = want_map_find(wants, own);
+		const struct iface *iface =
+			want ? places_find(places, want->place, ifaces, own) : NULL;
+		const char *where = iface ? ifaces_kernel_answers(ifaces, iface, own) : NULL;
+		if (!where)
+			continue;
+		struct answered *by = &answered[iface - ifaces->list];
+		if (by->n++ == 0) {
+			by->first = want;
+			by->where = where;
 		}
 	}
 	for (size_t i = 0; i < ifaces->n; i++)
-		add_kernel(t, &ifaces->list[i], &answered[i]);
+		add_kernel(t, &ifaces->list[i], &answered[i], tally[i].n4 > 0);
 	free(answered);
 }
 
@@ -207,17 +214,23 @@ static void add_answerer(struct troubles *t, const struct answerer *a)
 		             mac, a->n, addr_str(&s->addr));
 }
 
-void troubles_of_states(struct troubles *t, const struct l2_state *states, size_t n)
+bool troubles_suspects(const struct l2_state *s)
 {
 	static const uint8_t none[6];
+
+	return (s->ownership == L2_CONFLICT || s->peer_kernel) &&
+	       memcmp(mac_of(s), none, sizeof(none)) != 0;
+}
+
+void troubles_of_states(struct troubles *t, const struct l2_state *states, size_t n)
+{
 	struct answerer answerers[ANSWERERS_MAX];
 	size_t n_answerers = 0;
 	bool beyond = false;
 
 	for (size_t i = 0; i < n; i++) {
 		const struct l2_state *s = &states[i];
-		if ((s->ownership != L2_CONFLICT && !s->peer_kernel) ||
-		    !memcmp(mac_of(s), none, sizeof(none)))
+		if (!troubles_suspects(s))
 			continue;
 		size_t k = 0;
 		while (k < n_answerers && !is_alike(answerers[k].first, s))

@@ -8,6 +8,7 @@
  */
 
 #include "fairlead/l2.h"
+#include "fairlead/want_map.h"
 #include "l2/ifaces.h"
 #include "l2/places.h"
 #include "l2/segment.h"
@@ -32,7 +33,10 @@ void troubles_of_segment(struct troubles *t, struct segment *s, int64_t now,
 void troubles_of_groups(struct troubles *t, size_t n, int error);
 /* The kernel answers by itself for what the node wants, or may answer for anything. */
 void troubles_of_kernel(struct troubles *t, const struct ifaces *ifaces,
-                        const struct places *places, const struct l2_snapshot *s);
+                        const struct places *places, const struct want_map *wants,
+                        const struct iface_tally *tally);
+/* Another machine answers for it, as troubles_of_states() looks at. */
+bool troubles_suspects(const struct l2_state *s);
 /* A peer's kernel answers; or one and the same stranger answers for several addresses. */
 void troubles_of_states(struct troubles *t, const struct l2_state *states, size_t n);
 

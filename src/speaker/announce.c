@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <utlist.h>
+
 #include "fairlead/decide.h"
 #include "fairlead/hash.h"
 #include "fairlead/mem.h"
@@ -26,8 +28,9 @@ struct announce {
 	announce_changed_cb *changed;
 	void *arg;
 	struct holder *holders;
-	struct served *served; /* by layer 2 */
-	size_t n_pending;      /* candidates that are not eligible yet */
+	struct served *served;        /* by layer 2 */
+	struct announcement *pending; /* candidates that are not eligible yet */
+	size_t n_pending;
 	size_t n_nowhere;
 	uint64_t routes_revision, candidates_revision;
 	uint64_t n_waits; /* how often a candidate began to wait */
@@ -95,6 +98,20 @@ static bool is_pending(const struct announcement *a)
 	       !a->eligible;
 }
 
+static void set_pending(struct announce *t, struct announcement *a, bool pending)
+{
+	if (a->pending == pending)
+		return;
+	a->pending = pending;
+	if (pending) {
+		DL_APPEND2(t->pending, a, pending_prev, pending_next);
+		t->n_pending++;
+	} else {
+		DL_DELETE2(t->pending, a, pending_prev, pending_next);
+		t->n_pending--;
+	}
+}
+
 static bool may_have_route(const struct announcement *a)
 {
 	return a->protocol == PROTOCOL_BGP && a->decided == REASON_Candidate;
@@ -106,7 +123,7 @@ static void set_eligible(struct announce *t, struct announcement *a, bool eligib
 		return;
 	a->eligible = eligible;
 	if (a->protocol == PROTOCOL_LAYER2) {
-		served_touch(t->served);
+		served_touch(t->served, a);
 		return;
 	}
 	a->route = REASON_BgpPending;
@@ -153,15 +170,15 @@ static void set_candidates(struct announce *t, struct announcement *a,
 		other = served_of(t->served, &a->addr);
 		if (!other)
 			break;
-		t->n_pending -= is_pending(other);
 		set_candidates(t, other, &nobody, &anywhere, false);
+		set_pending(t, other, is_pending(other));
 	}
 	served_put(t->served, a, nodes, at);
 }
 
 static void announcement_free(struct announce *t, struct announcement *a)
 {
-	t->n_pending -= is_pending(a);
+	set_pending(t, a, false);
 	t->n_nowhere -= a->nowhere != REASON_Candidate;
 	t->candidates_revision += may_have_route(a);
 	set_candidates(t, a, &nobody, &anywhere, false);
@@ -218,9 +235,8 @@ static void update_one(struct announce *t, const struct decision *d, struct anno
 	cleanup(served_nodes_fini) struct served_nodes nodes = { 0 };
 	cleanup(buf_fini) struct buf interfaces = BUF_INIT, routed = BUF_INIT;
 	const uint64_t advertisements = decide_advertisements(d, view_self(d->view));
-	bool had_route = may_have_route(a), waited = is_pending(a);
+	bool had_route = may_have_route(a), waited = a->pending;
 
-	t->n_pending -= waited;
 	a->decided = decide_node(d, view_self(d->view), a->protocol);
 	if (a->protocol == PROTOCOL_LAYER2 && d->reason == REASON_Candidate)
 		nodes = candidate_nodes(d);
@@ -244,8 +260,8 @@ static void update_one(struct announce *t, const struct decision *d, struct anno
 	a->local = s->traffic.external_local;
 	a->advertisements = advertisements;
 	t->candidates_revision += may_have_route(a) != had_route;
-	t->n_pending += is_pending(a);
-	if (is_pending(a) && !waited)
+	set_pending(t, a, is_pending(a));
+	if (a->pending && !waited)
 		a->waits_since = ++t->n_waits;
 	refresh(t, a, owner);
 }
@@ -383,15 +399,16 @@ size_t announce_n_nowhere(const struct announce *t)
 void announce_settle(struct announce *t,
                      bool (*applied)(const char *key, uint8_t family, void *arg), void *arg)
 {
-	for (struct holder *h = t->holders; h && t->n_pending; h = h->hh.next)
-		for (struct announcement *a = h->first; a; a = a->next) {
-			if (!is_pending(a) || a->hindrance != REASON_Candidate ||
-			    !applied(a->key, a->addr.family, arg))
-				continue;
-			t->n_pending--;
-			set_eligible(t, a, true);
-			refresh(t, a, a->owner);
-		}
+	struct announcement *a, *next;
+
+	DL_FOREACH_SAFE2(t->pending, a, next, pending_next)
+	{
+		if (a->hindrance != REASON_Candidate || !applied(a->key, a->addr.family, arg))
+			continue;
+		set_eligible(t, a, true);
+		set_pending(t, a, false);
+		refresh(t, a, a->owner);
+	}
 }
 
 void announce_hinder(struct announce *t,
@@ -400,10 +417,9 @@ void announce_hinder(struct announce *t,
 	for (struct holder *h = t->holders; h; h = h->hh.next)
 		for (struct announcement *a = h->first; a; a = a->next) {
 			a->hindrance = hindrance(a, arg);
-			t->n_pending -= is_pending(a);
 			if (a->hindrance != REASON_Candidate)
 				set_eligible(t, a, false);
-			t->n_pending += is_pending(a);
+			set_pending(t, a, is_pending(a));
 			refresh(t, a, a->owner);
 		}
 }

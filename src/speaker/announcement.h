@@ -54,6 +54,9 @@ struct announcement {
 	struct announcement *next;   /* of the same Service */
 	/* Of the next younger Service that shares the address, while it is part of the snapshot. */
 	struct announcement *beside;
+	/* Among the candidates that are not eligible yet. */
+	bool pending;
+	struct announcement *pending_prev, *pending_next;
 };
 
 #endif

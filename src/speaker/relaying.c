@@ -18,7 +18,9 @@
 #include "fairlead/out.h"
 #include "fairlead/relay.h"
 #include "speaker/effector.h"
+#include "speaker/announce.h"
 #include "speaker/former.h"
+#include "speaker/served.h"
 #include "speaker/state.h"
 
 /* Somebody may have flushed all tables. */
@@ -30,6 +32,8 @@ struct relaying {
 	struct relay *relay;
 	struct former *former;
 	int64_t started_ms, audited_ms;
+	struct l2_state *states; /* as layer 2 told them last, by address */
+	size_t n_states, states_cap;
 	bool begun;       /* layer 2 has said something of addresses */
 	struct err error; /* told last; no blame: all is well */
 };
@@ -43,19 +47,62 @@ static void tell(struct relaying *r, const struct err *e)
 	r->error = *e;
 }
 
+/* ---- states ---- */
+
+static int states_by_addr(const void *a, const void *b)
+{
+	const struct l2_state *x = a, *y = b;
+
+	return addr_cmp(&x->addr, &y->addr);
+}
+
+static void put_state(struct relaying *r, size_t n_sorted, const struct l2_state *s)
+{
+	struct l2_state *old =
+		n_sorted ? bsearch(s, r->states, n_sorted, sizeof(*s), states_by_addr) : NULL;
+
+	if (old) {
+		*old = *s;
+		return;
+	}
+	ARRAY_RESERVE(r->states, r->states_cap, r->n_states + 1);
+	r->states[r->n_states++] = *s;
+}
+
+/* Layer 2 tells what has changed, and nothing of what is not wanted any more. */
+static void take_states(struct relaying *r, const struct served *served,
+                        const struct l2_state *states, size_t n)
+{
+	size_t n_sorted = r->n_states, kept = 0;
+
+	for (size_t i = 0; i < n; i++)
+		put_state(r, n_sorted, &states[i]);
+	for (size_t i = 0; i < r->n_states; i++)
+		if (served_of(served, &r->states[i].addr))
+			r->states[kept++] = r->states[i];
+	if (r->n_states > n_sorted && kept > 1)
+		qsort(r->states, kept, sizeof(*r->states), states_by_addr);
+	r->n_states = kept;
+}
+
 void relaying_follow(struct speaker *sp, const struct l2_state *states, size_t n)
 {
 	struct relaying *r = sp->relaying;
-	struct former_news news = { .states = states, .n_states = n };
+	struct former_news news = { 0 };
 	struct l2_peer *peers = NULL;
 	struct l2_segment *segments = NULL;
 	struct err e = ERR_INIT;
 	int64_t now = clock_ms();
 	size_t n_ways, n_nodes;
 
-	if (!r || !sp->complete)
+	if (!r)
 		return;
-	r->begun = r->begun || n > 0 || now - r->started_ms >= BEGIN_MS;
+	take_states(r, announce_served(sp->announce), states, n);
+	if (!sp->complete)
+		return;
+	news.states = r->states;
+	news.n_states = r->n_states;
+	r->begun = r->begun || r->n_states > 0 || now - r->started_ms >= BEGIN_MS;
 	if (!r->begun)
 		return;
 	l2_peers(sp->l2, &peers, &news.n_peers);
@@ -74,9 +121,7 @@ void relaying_follow(struct speaker *sp, const struct l2_state *states, size_t n
 void relaying_tick(struct speaker *sp)
 {
 	struct relaying *r = sp->relaying;
-	struct l2_state *states;
 	int64_t now = clock_ms();
-	size_t n;
 
 	if (!r || !sp->l2)
 		return;
@@ -84,9 +129,7 @@ void relaying_tick(struct speaker *sp)
 		relay_audit(r->relay);
 		r->audited_ms = now;
 	}
-	l2_states(sp->l2, &states, &n);
-	relaying_follow(sp, states, n);
-	free(states);
+	relaying_follow(sp, NULL, 0);
 }
 
 /* ---- what it reports about itself ---- */
@@ -170,6 +213,7 @@ static void stop(struct speaker *sp)
 		return;
 	relay_free(r->relay);
 	former_free(r->former);
+	free(r->states);
 	free(r);
 }
 

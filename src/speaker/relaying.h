@@ -8,7 +8,7 @@
 
 struct speaker;
 
-/* Layer 2 has news; @states as l2_states() gives them. */
+/* Layer 2 has news; @states as l2_take_states() gives them. */
 void relaying_follow(struct speaker *sp, const struct l2_state *states, size_t n);
 /* From time to time: what was to end ends, and what failed is tried again. */
 void relaying_tick(struct speaker *sp);

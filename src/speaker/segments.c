@@ -100,7 +100,7 @@ void segments_publish(struct speaker *sp)
 	served_snapshot(announce_served(sp->announce), sp->view, fresh, clock_ms(), &s);
 	s.l2.refuses4 = refuses4;
 	s.l2.refuses6 = refuses6;
-	l2_publish(sp->l2, &s.l2);
+	l2_publish(sp->l2, &s.l2, s.wants);
 	served_snapshot_fini(&s);
 	sp->view_fresh = fresh;
 	sp->refuses4 = refuses4;
@@ -159,7 +159,7 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 	/* Its first news may come before l2_start() has returned. */
 	if (!sp->l2)
 		return;
-	l2_states(sp->l2, &states, &n);
+	l2_take_states(sp->l2, &states, &n);
 	announce_states(sp->announce, states, n);
 	relaying_follow(sp, states, n);
 	free(states);

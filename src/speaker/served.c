@@ -12,6 +12,7 @@
 
 /* The sets of candidate nodes repeat (usually "all of them"), so equal ones are shared. */
 struct node_set {
+	struct want_arrays arrays; /* first: with the set itself, those who keep it */
 	UT_hash_handle hh;
 	unsigned int refs;
 	size_t n;
@@ -43,6 +44,8 @@ struct served_address {
 	struct identity identity; /* as it was published last */
 	bool published, was_shared;
 	int64_t other_since_ms; /* since when it should be another one; 0: it should not */
+	uint64_t added;
+	size_t changed; /* its place among those that have, from 1; 0: it has not */
 	UT_hash_handle hh;
 };
 
@@ -50,8 +53,13 @@ struct served {
 	struct served_address *list;
 	struct node_set *sets;
 	struct place_text *places;
-	bool dirty;
-	bool impatient;    /* an identity waits */
+	struct want_map wants; /* as of the last snapshot, but for what is gone */
+	/* To be looked at for the next one, those whose identity waits among them. */
+	struct served_address **changed;
+	size_t n_changed, changed_cap;
+	bool dirty;        /* some address is gone */
+	bool renumber;     /* the places are others */
+	uint64_t n_added;  /* addresses, ever */
 	uint64_t revision; /* of the view, at the last snapshot */
 };
 
@@ -62,7 +70,30 @@ struct served *served_new(void)
 
 void served_free(struct served *w)
 {
+	want_map_fini(&w->wants);
+	free(w->changed);
 	free(w);
+}
+
+/* ---- what has changed ---- */
+
+static void mark(struct served *w, struct served_address *x)
+{
+	if (x->changed)
+		return;
+	ARRAY_RESERVE(w->changed, w->changed_cap, w->n_changed + 1);
+	w->changed[w->n_changed++] = x;
+	x->changed = w->n_changed;
+}
+
+static void unmark(struct served *w, struct served_address *x)
+{
+	if (!x->changed)
+		return;
+	struct served_address *last = w->changed[--w->n_changed];
+	w->changed[x->changed - 1] = last;
+	last->changed = x->changed;
+	x->changed = 0;
 }
 
 /* ---- which addresses, and who may own them ---- */
@@ -71,6 +102,7 @@ static struct node_set *set_new(const struct served_nodes *nodes, size_t size)
 {
 	struct node_set *set = xcalloc(1, sizeof(*set) + size);
 
+	set->arrays.refs = 1;
 	set->n = nodes->n;
 	memcpy(set->data, nodes->preferences, nodes->n * sizeof(*nodes->preferences));
 	memcpy(set->data + nodes->n, nodes->nodes, nodes->n * sizeof(*nodes->nodes));
@@ -104,7 +136,7 @@ static void set_drop(struct served *w, struct node_set *set)
 	if (!set || --set->refs)
 		return;
 	HASH_DEL(w->sets, set);
-	free(set);
+	want_arrays_unref(&set->arrays);
 }
 
 static struct place_text *place_new(const struct l2_place *place, size_t *ret_size)
@@ -137,6 +169,7 @@ static struct place_text *place_get(struct served *w, const struct l2_place *pla
 	if (!p) {
 		p = TAKE(fresh);
 		HASH_ADD_KEYPTR(hh, w->places, p->text, size, p);
+		w->renumber = true;
 	}
 	free(fresh);
 	p->refs++;
@@ -148,6 +181,7 @@ static void place_drop(struct served *w, struct place_text *p)
 	if (!p || --p->refs)
 		return;
 	HASH_DEL(w->places, p);
+	w->renumber = true;
 	free(p);
 }
 
@@ -218,9 +252,11 @@ static void add(struct served *w, struct announcement *a)
 	} else {
 		x = xcalloc(1, sizeof(*x));
 		x->addr = a->addr;
+		x->added = ++w->n_added;
 		HASH_ADD(hh, w->list, addr, sizeof(x->addr), x);
 	}
 	put_in_order(x, a);
+	mark(w, x);
 }
 
 void served_resort(struct served *w, struct announcement *a)
@@ -229,7 +265,7 @@ void served_resort(struct served *w, struct announcement *a)
 
 	*place_of(x, a) = TAKE(a->beside);
 	put_in_order(x, a);
-	w->dirty = true;
+	mark(w, x);
 }
 
 static void take_out(struct served *w, struct announcement *a)
@@ -237,8 +273,12 @@ static void take_out(struct served *w, struct announcement *a)
 	struct served_address *x = find(w, &a->addr);
 
 	*place_of(x, a) = TAKE(a->beside);
-	if (x->first)
+	if (x->first) {
+		mark(w, x);
 		return;
+	}
+	unmark(w, x);
+	w->dirty |= want_map_remove(&w->wants, &x->addr);
 	HASH_DEL(w->list, x);
 	free(x);
 }
@@ -254,7 +294,7 @@ void served_put(struct served *w, struct announcement *a, const struct served_no
 	if (!old)
 		add(w, a);
 	if (a->candidates != old || a->place != place)
-		w->dirty = true;
+		mark(w, find(w, &a->addr));
 	set_drop(w, old);
 	place_drop(w, place);
 }
@@ -264,12 +304,12 @@ void served_take_out(struct served *w, struct announcement *a)
 	take_out(w, a);
 	set_drop(w, TAKE(a->candidates));
 	place_drop(w, TAKE(a->place));
-	w->dirty = true;
 }
 
-void served_touch(struct served *w)
+void served_touch(struct served *w, const struct announcement *a)
 {
-	w->dirty = true;
+	if (a->candidates)
+		mark(w, find(w, &a->addr));
 }
 
 /* ---- snapshots ---- */
@@ -277,14 +317,7 @@ void served_touch(struct served *w)
 bool served_is_dirty(const struct served *w, const struct view *v)
 {
 	/* Candidates are indexes: equal ones may stand for other nodes. */
-	return w->dirty || w->impatient || w->revision != view_revision(v);
-}
-
-static int cmp_wants(const void *a, const void *b)
-{
-	const struct l2_want *x = a, *y = b;
-
-	return addr_cmp(&x->addr, &y->addr);
+	return w->dirty || w->n_changed > 0 || w->renumber || w->revision != view_revision(v);
 }
 
 static void add_place(struct served_snapshot *s, const char *interfaces, const char *routed)
@@ -378,7 +411,8 @@ static struct identity identity_of(const struct announcement *a)
 	return id;
 }
 
-static void update_identity(struct served *w, struct served_address *x, int64_t now_ms)
+/* False if it waits. */
+static bool update_identity(struct served_address *x, int64_t now_ms)
 {
 	const struct identity now = identity_of(x->first);
 	int order = identity_order(&now, &x->identity);
@@ -391,30 +425,41 @@ static void update_identity(struct served *w, struct served_address *x, int64_t 
 		x->identity = now;
 		x->published = true;
 		x->other_since_ms = 0;
-		return;
+		return true;
 	}
 	if (!x->other_since_ms)
 		x->other_since_ms = now_ms;
-	w->impatient = true;
+	return false;
 }
 
 /* Where Services share it, the nodes of each are among those of one of them (decide.h). */
-static void put_want(const struct served_address *x, struct l2_want *want)
+static void put_want(struct served *w, const struct served_address *x)
 {
 	const struct announcement *most = x->first;
+	struct l2_want want = { .addr = x->addr, .identity = x->identity, .added = x->added };
 
-	want->addr = x->addr;
-	want->identity = x->identity;
 	for (const struct announcement *a = x->first; a; a = a->beside) {
-		want->eligible |= a->eligible;
+		want.eligible |= a->eligible;
 		if (a->candidates->n > most->candidates->n)
 			most = a;
 	}
-	want->candidates = set_nodes(most->candidates);
-	want->preferences = most->candidates->prefers ? most->candidates->data : NULL;
-	want->preference = most->preference;
-	want->n_candidates = most->candidates->n;
-	want->place = most->place ? most->place->number : 0;
+	want.candidates = set_nodes(most->candidates);
+	want.preferences = most->candidates->prefers ? most->candidates->data : NULL;
+	want.preference = most->preference;
+	want.n_candidates = most->candidates->n;
+	want.place = most->place ? most->place->number : 0;
+	want_map_put(&w->wants, &want, &most->candidates->arrays);
+}
+
+/* Those that have changed; whose identity waits is looked at again the next time. */
+static void update_wants(struct served *w, int64_t now_ms)
+{
+	for (size_t i = w->n_changed; i-- > 0;) {
+		struct served_address *x = w->changed[i];
+		if (update_identity(x, now_ms))
+			unmark(w, x);
+		put_want(w, x);
+	}
 }
 
 void served_snapshot(struct served *w, const struct view *v, bool view_fresh, int64_t now_ms,
@@ -431,21 +476,18 @@ void served_snapshot(struct served *w, const struct view *v, bool view_fresh, in
 		s.awaited[i] = nodes[i].ready;
 	}
 	add_places(w, c ? c->n_pools + c->n_retained : 0, &s);
-	s.wants = xcalloc(HASH_COUNT(w->list) + 1, sizeof(*s.wants));
-	w->impatient = false;
-	for (struct served_address *x = w->list; x; x = x->hh.next) {
-		update_identity(w, x, now_ms);
-		put_want(x, &s.wants[s.l2.n_wants++]);
-	}
-	qsort(s.wants, s.l2.n_wants, sizeof(*s.wants), cmp_wants);
+	if (w->renumber || w->revision != view_revision(v))
+		for (struct served_address *x = w->list; x; x = x->hh.next)
+			mark(w, x);
+	update_wants(w, now_ms);
+	s.wants = &w->wants;
 	add_layer2_ranges(v, &s);
 	s.l2.timing = served_timing(c);
 	s.l2.nodes = s.nodes;
 	s.l2.awaited = s.awaited;
-	s.l2.wants = s.wants;
 	s.l2.ranges = s.ranges;
 	s.l2.places = s.places;
-	w->dirty = false;
+	w->dirty = w->renumber = false;
 	w->revision = view_revision(v);
 	*ret = s;
 }
@@ -454,7 +496,6 @@ void served_snapshot_fini(struct served_snapshot *s)
 {
 	free(s->nodes);
 	free(s->awaited);
-	free(s->wants);
 	free(s->ranges);
 	free(s->places);
 	for (char **text = s->texts; text && text < s->texts + s->n_texts; text++)

@@ -48,16 +48,16 @@ void served_resort(struct served *w, struct announcement *a);
 /* Takes out @a, which was put in before. */
 void served_take_out(struct served *w, struct announcement *a);
 /* Something in an announcement that snapshots contain has changed. */
-void served_touch(struct served *w);
+void served_touch(struct served *w, const struct announcement *a);
 
 /* Whether a new snapshot would differ from the last one taken. */
 bool served_is_dirty(const struct served *w, const struct view *v);
 struct served_snapshot {
 	struct l2_snapshot l2;
+	const struct want_map *wants;
 	/* What it points to. */
 	const char **nodes;
 	bool *awaited;
-	struct l2_want *wants;
 	struct l2_range *ranges;
 	struct l2_place *places;
 	char **texts; /* of the pools' places */
@@ -65,7 +65,10 @@ struct served_snapshot {
 };
 /* What a configuration says of it; NULL: what holds before there is one. */
 struct l2_timing served_timing(const struct configuration *c);
-/* Good until the view or the table changes. */
+/*
+ * Good until the view or the table changes.  Costs what has changed since the last one, but where
+ * nodes or the configuration are others now.
+ */
 void served_snapshot(struct served *w, const struct view *v, bool view_fresh, int64_t now_ms,
                      struct served_snapshot *ret);
 void served_snapshot_fini(struct served_snapshot *s);

@@ -46,7 +46,7 @@ static void receive_signed(struct wire_key *key, struct cursor c)
 		                .candidates = candidates,
 		                .n_candidates = 1 };
 	const struct l2_want *wants[] = { &want };
-	struct l2_snapshot view = { .nodes = nodes, .n_nodes = 1, .wants = &want, .n_wants = 1 };
+	struct l2_snapshot view = { .nodes = nodes, .n_nodes = 1 };
 	struct segment_options opts = { .l2 = &l2,
 		                        .mac = { 2 },
 		                        .incarnation = 0x0101010101010101 };

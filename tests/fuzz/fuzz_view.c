@@ -232,6 +232,22 @@ static void world_fini(struct world *w)
 		free(w->forwarded[i]);
 }
 
+struct description {
+	struct buf *out;
+	const char *const *nodes;
+};
+
+static void describe_want(const struct l2_want *want, void *arg)
+{
+	const struct description *d = arg;
+
+	buf_printf(d->out, "%s%s %d %d:", addr_str(&want->addr), want->eligible ? "+" : "-",
+	           want->identity.id[0], (int)want->identity.since_us);
+	for (size_t k = 0; k < want->n_candidates; k++)
+		buf_printf(d->out, " %s", d->nodes[want->candidates[k]]);
+	buf_putc(d->out, '\n');
+}
+
 static void describe(struct world *w, struct buf *out)
 {
 	struct served_snapshot s;
@@ -244,14 +260,7 @@ static void describe(struct world *w, struct buf *out)
 			buf_printf(out, "  %s %s\n", addr_str(&a->addr), reason_name(a->reason));
 	}
 	served_snapshot(announce_served(w->announce), w->view, true, 0, &s);
-	for (size_t i = 0; i < s.l2.n_wants; i++) {
-		const struct l2_want *want = &s.l2.wants[i];
-		buf_printf(out, "%s%s %d %d:", addr_str(&want->addr), want->eligible ? "+" : "-",
-		           want->identity.id[0], (int)want->identity.since_us);
-		for (size_t k = 0; k < want->n_candidates; k++)
-			buf_printf(out, " %s", s.l2.nodes[want->candidates[k]]);
-		buf_putc(out, '\n');
-	}
+	want_map_each(s.wants, describe_want, &(struct description){ out, s.l2.nodes });
 	served_snapshot_fini(&s);
 }
 

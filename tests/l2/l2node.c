@@ -45,14 +45,38 @@ static void on_sigterm(int signal_number)
 	terminated = 1;
 }
 
-static void print_states(const struct l2 *l2)
+/* What the node wants; everything in it is the program's for its whole life. */
+struct wants {
+	const char *nodes[NODES_MAX];
+	uint16_t candidates[NODES_MAX];
+	bool awaited[NODES_MAX]; /* all of them */
+	struct l2_want *list;
+	struct l2_state *states; /* in the same order, as they were told last */
+	size_t n;
+	struct want_map map;
+	struct l2_range range;
+	struct l2_snapshot view;
+};
+
+static void take_states(struct l2 *l2, struct wants *w)
 {
 	cleanup_free struct l2_state *states = NULL;
 	size_t n;
 
-	l2_states(l2, &states, &n);
-	for (size_t i = 0; i < n; i++) {
-		const struct l2_state *s = &states[i];
+	l2_take_states(l2, &states, &n);
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < w->n; k++)
+			if (addr_eq(&w->list[k].addr, &states[i].addr))
+				w->states[k] = states[i];
+}
+
+static void print_states(struct l2 *l2, struct wants *w)
+{
+	take_states(l2, w);
+	for (size_t i = 0; i < w->n; i++) {
+		const struct l2_state *s = &w->states[i];
+		if (!s->addr.family)
+			continue;
 		printf("%s %s owner=%s interface=%s epoch=%u "
 		       "mac=%02x:%02x:%02x:%02x:%02x:%02x\n",
 		       addr_str(&s->addr), ownership_names[s->ownership], s->owner, s->interface,
@@ -111,16 +135,6 @@ static void print_complaints(struct l2 *l2)
 		printf("%s\n", e.msg);
 }
 
-/* What the node wants; everything in it is the program's for its whole life. */
-struct wants {
-	const char *nodes[NODES_MAX];
-	uint16_t candidates[NODES_MAX];
-	bool awaited[NODES_MAX]; /* all of them */
-	struct l2_want *list;
-	struct l2_range range;
-	struct l2_snapshot view;
-};
-
 static bool fill_wants(struct wants *w, char *nodes, const char *first, size_t count)
 {
 	struct addr a;
@@ -135,6 +149,8 @@ static bool fill_wants(struct wants *w, char *nodes, const char *first, size_t c
 	}
 	w->range.range.first = a;
 	w->list = xcalloc(count, sizeof(*w->list));
+	w->states = xcalloc(count, sizeof(*w->states));
+	w->n = count;
 	for (size_t i = 0; i < count; i++) {
 		w->list[i] = (struct l2_want){ .addr = a,
 			                       .identity = { { (uint8_t)i, (uint8_t)(i >> 8), 1 },
@@ -148,8 +164,8 @@ static bool fill_wants(struct wants *w, char *nodes, const char *first, size_t c
 	}
 	w->view.nodes = w->nodes;
 	w->view.awaited = w->awaited;
-	w->view.wants = w->list;
-	w->view.n_wants = count;
+	for (size_t i = 0; i < count; i++)
+		want_map_put(&w->map, &w->list[i], NULL);
 	w->view.ranges = &w->range;
 	w->view.n_ranges = 1;
 	w->view.view_fresh = true;
@@ -164,9 +180,11 @@ static void set_eligible(struct wants *w, const char *arguments)
 
 	if (sscanf(arguments, "%45s %d", text, &eligible) != 2 || addr_parse(text, &a) < 0)
 		return;
-	for (size_t i = 0; i < w->view.n_wants; i++)
-		if (addr_eq(&w->list[i].addr, &a))
+	for (size_t i = 0; i < w->n; i++)
+		if (addr_eq(&w->list[i].addr, &a)) {
 			w->list[i].eligible = eligible;
+			want_map_put(&w->map, &w->list[i], NULL);
+		}
 }
 
 /* Carries a command out; false if it is to end. */
@@ -174,9 +192,9 @@ static bool command(struct l2 *l2, struct wants *w, const char *line, enum l2_st
 {
 	if (!strncmp(line, "eligible ", 9)) {
 		set_eligible(w, line + 9);
-		l2_publish(l2, &w->view);
+		l2_publish(l2, &w->view, &w->map);
 	} else if (!strcmp(line, "states\n")) {
-		print_states(l2);
+		print_states(l2, w);
 	} else if (!strcmp(line, "stats\n")) {
 		print_stats(l2);
 	} else if (!strcmp(line, "peers\n")) {
@@ -216,7 +234,7 @@ int main(int argc, char **argv)
 		log_err("l2node", &e);
 		return 1;
 	}
-	l2_publish(l2, &w.view);
+	l2_publish(l2, &w.view, &w.map);
 
 	enum l2_stop how = L2_STOP_RESTARTING;
 	char line[128];
@@ -224,5 +242,7 @@ int main(int argc, char **argv)
 		;
 	l2_stop(l2, how);
 	free(w.list);
+	free(w.states);
+	want_map_fini(&w.map);
 	return 0;
 }

@@ -304,12 +304,9 @@ static void node_init(struct sim *s, size_t i)
 		n->wants[a].identity.id[0] = (uint8_t)(a + 1);
 		n->wants[a].identity.id[1] = (uint8_t)((a + 1) >> 8);
 	}
-	n->view = (struct l2_snapshot){ .nodes = s->names,
-		                        .n_nodes = s->n_nodes,
-		                        .awaited = s->awaited,
-		                        .wants = n->wants,
-		                        .n_wants = s->n_addresses,
-		                        .view_fresh = true };
+	n->view = (struct l2_snapshot){
+		.nodes = s->names, .n_nodes = s->n_nodes, .awaited = s->awaited, .view_fresh = true
+	};
 }
 
 void sim_init(struct sim *s, uint64_t seed, size_t n_nodes, size_t n_addresses)

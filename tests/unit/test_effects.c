@@ -108,6 +108,14 @@ static void judge_down(const struct machine *m, int i, int rules, int64_t asked_
 
 /* ---- effectors ---- */
 
+static void put_on_wire(const struct l2_want *want, void *arg)
+{
+	bool *wire = arg;
+
+	if (want->eligible)
+		wire[want->addr.b[3] - 1] = true;
+}
+
 static void publish(void *arg)
 {
 	struct machine *m = arg;
@@ -115,9 +123,7 @@ static void publish(void *arg)
 	bool wire[N] = { false };
 
 	served_snapshot(announce_served(m->turn.announce), m->turn.view, true, 0, &s);
-	for (size_t k = 0; k < s.l2.n_wants; k++)
-		if (s.l2.wants[k].eligible)
-			wire[s.l2.wants[k].addr.b[3] - 1] = true;
+	want_map_each(s.wants, put_on_wire, wire);
 	served_snapshot_fini(&s);
 	memcpy(m->wire, wire, sizeof(wire));
 	for (int i = 0; i < N; i++)

@@ -307,14 +307,17 @@ static void troubles_are_told_by_cause(void **state)
 		{ .addr = addr_of("192.168.1.241"), .index = 9, .interface = "kube-ipvs0" },
 	};
 	struct ifaces all = { .list = lan, .n = 2, .locals = locals, .n_locals = 2 };
-	struct l2_want wants[] = { { .addr = addr_of("192.168.1.240") },
-		                   { .addr = addr_of("192.168.1.241") },
-		                   { .addr = addr_of("192.168.1.242") } };
-	struct l2_snapshot s = { .wants = wants, .n_wants = 3 };
+	struct want_map wants = { 0 };
+	for (size_t i = 0; i < 3; i++)
+		want_map_put(
+			&wants,
+			&(struct l2_want){ .addr = { 4, { 192, 168, 1, (uint8_t)(240 + i) } } },
+			NULL);
+	struct iface_tally tally[] = { { 3, 3 }, { 0, 0 } };
 	struct troubles t = { 0 }, same = { 0 };
 	add_subnet(&lan[0], "192.168.1.11", 24);
 	add_subnet(&lan[1], "192.168.9.11", 24); /* serves nothing, so nothing is said of it */
-	troubles_of_kernel(&t, &all, NULL, &s);
+	troubles_of_kernel(&t, &all, NULL, &wants, tally);
 	assert_int_equal(t.n, 2);
 	assert_int_equal(t.list[0].reason, REASON_KernelAnswers);
 	assert_string_equal(t.list[0].interface, "eth0");
@@ -323,13 +326,14 @@ static void troubles_are_told_by_cause(void **state)
 	                       "kube-ipvs0, and arp_ignore is 0"));
 	assert_non_null(strstr(t.list[0].message, "(2 addresses)"));
 	assert_int_equal(t.list[1].reason, REASON_ProxyArp);
-	troubles_of_kernel(&same, &all, NULL, &s);
+	troubles_of_kernel(&same, &all, NULL, &wants, tally);
 	assert_true(troubles_eq(&t, &same));
 	lan[0].arp_ignore = 1;
 	lan[0].proxy_arp = 0;
 	troubles_fini(&same);
-	troubles_of_kernel(&same, &all, NULL, &s);
+	troubles_of_kernel(&same, &all, NULL, &wants, tally);
 	assert_int_equal(same.n, 0);
+	want_map_fini(&wants);
 	assert_false(troubles_eq(&t, &same));
 	troubles_fini(&same);
 	troubles_fini(&t);

@@ -386,32 +386,15 @@ static void of_two_claims_the_same_one_wins_for_everybody(void **state)
 static void a_snapshot_is_copied_whole(void **state)
 {
 	(void)state;
-	char first[] = "a", second[] = "bcd";
+	char first[] = "a", second[] = "bcd", where[] = "eth1", routed[] = "eth2";
 	const char *nodes[] = { first, second };
-	uint16_t both[] = { 0, 1 }, one[] = { 1 };
-	struct l2_want wants[5] = {
-		{ .candidates = both, .n_candidates = 2 },
-		{ .candidates = both, .n_candidates = 2 },
-		{ .candidates = NULL, .n_candidates = 0 },
-		{ .candidates = one, .n_candidates = 1 },
-		{ .candidates = one, .n_candidates = 1 },
-	};
-	for (size_t i = 0; i < 4; i++)
-		wants[i].addr = (struct addr){ .family = 4, .b = { 192, 168, 1, (uint8_t)i } };
-	wants[4].addr = (struct addr){ .family = 6, .b = { 0x20, 1 } };
-	struct l2_range range = { .range = { wants[0].addr, wants[3].addr }, .place = 1 };
-	char where[] = "eth1";
-	uint32_t preferences[] = { 7 };
-	char routed[] = "eth2";
+	const struct addr low = lan(0), high = lan(3);
+	struct l2_range range = { .range = { low, high }, .place = 1 };
 	struct l2_place place = { .interfaces = where, .routed = routed };
-	wants[3].place = 1;
-	wants[4].preferences = preferences;
 	bool awaited[] = { false, true };
 	struct l2_snapshot s = { .nodes = nodes,
 		                 .n_nodes = 2,
 		                 .awaited = awaited,
-		                 .wants = wants,
-		                 .n_wants = 5,
 		                 .ranges = &range,
 		                 .n_ranges = 1,
 		                 .places = &place,
@@ -419,37 +402,63 @@ static void a_snapshot_is_copied_whole(void **state)
 		                 .view_fresh = true };
 	struct l2_snapshot *copy = snapshot_copy(&s);
 
+	assert_true(snapshot_eq(copy, &s));
 	memset(awaited, false, sizeof(awaited));
 	memset(first, 'x', 1);
-	memset(both, 0xff, sizeof(both));
-	memset(one, 0xff, sizeof(one));
 	memset(&range, 0, sizeof(range));
 	memset(where, 'x', 1);
 	memset(routed, 'x', 1);
-	memset(preferences, 0, sizeof(preferences));
 	assert_string_equal(copy->nodes[0], "a");
 	assert_string_equal(copy->nodes[1], "bcd");
 	assert_true(copy->awaited[1] && !copy->awaited[0]);
-	assert_int_equal(copy->n_wants, 5);
-	for (size_t i = 0; i < 5; i++) {
-		assert_true(addr_eq(&copy->wants[i].addr, &wants[i].addr));
-		assert_int_equal(copy->wants[i].n_candidates, wants[i].n_candidates);
-	}
-	assert_int_equal(copy->wants[1].candidates[1], 1);
-	assert_int_equal(copy->wants[3].candidates[0], 1);
-	assert_true(addr_eq(&copy->ranges[0].range.last, &wants[3].addr));
+	assert_true(addr_eq(&copy->ranges[0].range.last, &high));
 	assert_int_equal(copy->ranges[0].place, 1);
-	assert_int_equal(copy->wants[3].place, 1);
 	assert_string_equal(copy->places[0].interfaces, "eth1");
 	assert_string_equal(copy->places[0].routed, "eth2");
-	assert_null(copy->wants[3].preferences);
-	assert_int_equal(copy->wants[4].preferences[0], 7);
 	free(copy);
 
 	struct l2_snapshot nothing = { 0 };
 	copy = snapshot_copy(&nothing);
-	assert_int_equal(copy->n_wants, 0);
+	assert_true(snapshot_eq(copy, &nothing));
 	free(copy);
+}
+
+/* Each of its members counts. */
+static void snapshots_that_differ_are_told_apart(void **state)
+{
+	(void)state;
+	const char *nodes[] = { "a", "b" }, *others[] = { "a", "c" };
+	const bool awaited[] = { false, true }, all[] = { true, true };
+	const struct l2_range range = { .range = { lan(0), lan(3) } };
+	const struct l2_range longer = { .range = { lan(0), lan(4) } };
+	const struct l2_range elsewhere = { .range = { lan(0), lan(3) }, .place = 1 };
+	const struct l2_place place = { "eth1", "" }, routed = { "eth1", "eth2" };
+	const struct l2_snapshot s = { .nodes = nodes,
+		                       .n_nodes = 2,
+		                       .awaited = awaited,
+		                       .ranges = &range,
+		                       .n_ranges = 1,
+		                       .places = &place,
+		                       .n_places = 1 };
+	struct l2_snapshot different[12];
+
+	for (size_t i = 0; i < ARRAY_LEN(different); i++)
+		different[i] = s;
+	different[0].nodes = others;
+	different[1].n_nodes = 1;
+	different[2].awaited = all;
+	different[3].awaited = NULL;
+	different[4].ranges = &longer;
+	different[5].ranges = &elsewhere;
+	different[6].n_ranges = 0;
+	different[7].places = &routed;
+	different[8].view_fresh = true;
+	different[9].refuses4 = true;
+	different[10].refuses6 = true;
+	different[11].timing.probe_ms = 1;
+	assert_true(snapshot_eq(&s, &s));
+	for (size_t i = 0; i < ARRAY_LEN(different); i++)
+		assert_false(snapshot_eq(&s, &different[i]));
 }
 
 int main(void)
@@ -466,6 +475,7 @@ int main(void)
 		cmocka_unit_test(who_does_not_hear_us_is_deaf),
 		cmocka_unit_test(of_two_claims_the_same_one_wins_for_everybody),
 		cmocka_unit_test(a_snapshot_is_copied_whole),
+		cmocka_unit_test(snapshots_that_differ_are_told_apart),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

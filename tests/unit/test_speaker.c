@@ -86,6 +86,29 @@ static size_t turn(struct fixture *f)
 	return n;
 }
 
+struct description {
+	struct buf *out;
+	const char *const *nodes;
+};
+
+static void describe_want(const struct l2_want *w, void *arg)
+{
+	const struct description *d = arg;
+
+	buf_printf(d->out, "%s%s[", addr_str(&w->addr), w->eligible ? "+" : "-");
+	for (size_t k = 0; k < w->n_candidates; k++)
+		buf_printf(d->out, "%s%s", k ? " " : "", d->nodes[w->candidates[k]]);
+	buf_puts(d->out, "]\n");
+}
+
+static const struct l2_want *want_of(const struct served_snapshot *s, const char *address)
+{
+	struct addr addr;
+
+	addr_parse(address, &addr);
+	return want_map_find(s->wants, &addr);
+}
+
 /* "192.0.2.1+[n1 n2]\n": address, whether this node is eligible, candidates. */
 static void expect_snapshot(struct fixture *f, const char *expected)
 {
@@ -93,13 +116,7 @@ static void expect_snapshot(struct fixture *f, const char *expected)
 	struct served_snapshot s;
 
 	served_snapshot(announce_served(f->table), f->view, true, 0, &s);
-	for (size_t i = 0; i < s.l2.n_wants; i++) {
-		const struct l2_want *w = &s.l2.wants[i];
-		buf_printf(&text, "%s%s[", addr_str(&w->addr), w->eligible ? "+" : "-");
-		for (size_t k = 0; k < w->n_candidates; k++)
-			buf_printf(&text, "%s%s", k ? " " : "", s.l2.nodes[w->candidates[k]]);
-		buf_puts(&text, "]\n");
-	}
+	want_map_each(s.wants, describe_want, &(struct description){ &text, s.l2.nodes });
 	assert_string_equal(buf_str(&text), expected);
 	served_snapshot_fini(&s);
 	assert_false(served_is_dirty(announce_served(f->table), f->view));
@@ -336,8 +353,8 @@ static int told(struct fixture *f, int64_t now_ms)
 	struct served_snapshot s;
 
 	served_snapshot(announce_served(f->table), f->view, true, now_ms, &s);
-	assert_int_equal(s.l2.n_wants, 1);
-	int second = (int)(s.l2.wants[0].identity.since_us / 1000000 % 60);
+	assert_int_equal(s.wants->n, 1);
+	int second = (int)(want_of(&s, "192.0.2.1")->identity.since_us / 1000000 % 60);
 	served_snapshot_fini(&s);
 	return second;
 }
@@ -601,24 +618,24 @@ static void the_snapshot_says_where(void **state)
 	}
 	turn(&f);
 	served_snapshot(announce_served(f.table), f.view, true, 0, &s);
-	assert_int_equal(s.l2.n_wants, 4);
+	assert_int_equal(s.wants->n, 4);
 	assert_int_equal(s.l2.n_places, 2);
 	for (size_t i = 0; i < 4; i++) {
-		uint16_t place = s.l2.wants[i].place;
+		uint16_t place = want_of(&s, addresses[i])->place;
 		assert_string_equal(place ? s.l2.places[place - 1].interfaces : "", where[i]);
 		assert_string_equal(place ? s.l2.places[place - 1].routed : "", routed[i]);
 	}
 	assert_int_equal(s.l2.n_ranges, 3);
 	assert_int_equal(s.l2.ranges[0].place, 0);
-	assert_int_equal(s.l2.ranges[1].place, s.l2.wants[1].place);
+	assert_int_equal(s.l2.ranges[1].place, want_of(&s, addresses[1])->place);
 	/* This node is not among them, and is there for the day when it is. */
-	assert_int_equal(s.l2.ranges[2].place, s.l2.wants[3].place);
-	assert_int_equal(s.l2.wants[3].n_candidates, 1);
-	assert_string_equal(s.l2.nodes[s.l2.wants[3].candidates[0]], "n2");
-	assert_int_equal(s.l2.wants[3].preferences[0], 9);
-	assert_int_equal(s.l2.wants[3].preference, 0);
-	assert_false(s.l2.wants[3].eligible);
-	assert_null(s.l2.wants[0].preferences);
+	assert_int_equal(s.l2.ranges[2].place, want_of(&s, addresses[3])->place);
+	assert_int_equal(want_of(&s, addresses[3])->n_candidates, 1);
+	assert_string_equal(s.l2.nodes[want_of(&s, addresses[3])->candidates[0]], "n2");
+	assert_int_equal(want_of(&s, addresses[3])->preferences[0], 9);
+	assert_int_equal(want_of(&s, addresses[3])->preference, 0);
+	assert_false(want_of(&s, addresses[3])->eligible);
+	assert_null(want_of(&s, addresses[0])->preferences);
 	served_snapshot_fini(&s);
 
 	/* What nobody wants any more has no number, but for its pool. */
