@@ -57,8 +57,7 @@ int picture_read(const struct command_options *o, struct picture *p, struct err 
 		cluster_put_node(p->model, nodes[i]);
 	history_read(&h, &s, namespace);
 	cluster_set_history(p->model, &h);
-	const struct kube_config_map *cooling =
-		state_config_map(&s, namespace, IPAM_COOLING_MAP);
+	const struct kube_config_map *cooling = state_config_map(&s, namespace, IPAM_COOLING_MAP);
 	if (cooling)
 		cluster_put_cooling(p->model, cooling);
 	p->n_unreadable += s.n_unreadable;

@@ -186,8 +186,7 @@ static struct ipam_cooling *first_among(const struct ipam_pool *pool,
 {
 	struct ipam_cooling *cooling, *first = NULL;
 
-	DL_FOREACH(pool->cooling, cooling)
-	{
+	DL_FOREACH(pool->cooling, cooling) {
 		if (first && cooling->since_s > first->since_s)
 			break;
 		if (cooling->among == among && ipam_family_index(cooling->addr.family) == f &&

@@ -1539,8 +1539,8 @@ static void delete_service(const char *name)
 
 static bool is_written(const char *what)
 {
-	cleanup(js_put) struct json_object *o = virtual_kube_get(
-		"/api/v1/namespaces/fairlead-system/configmaps/" IPAM_COOLING_MAP);
+	cleanup(js_put) struct json_object *o =
+		virtual_kube_get("/api/v1/namespaces/fairlead-system/configmaps/" IPAM_COOLING_MAP);
 
 	return o && strstr(js_str0(o, "data.cooling"), what);
 }
