@@ -12,15 +12,24 @@
 
 #include "l2/brake.h"
 
+/* Windows are in a row also where the thread, being ordinary now, had to wait in between. */
+#define IN_ROW_MS 100
+
 bool brake_holds(struct brake *b, int64_t now_ms, int64_t cpu_us)
 {
 	if (now_ms >= brake_until_ms(b)) {
+		if (!b->used_up || now_ms >= brake_until_ms(b) + IN_ROW_MS)
+			b->in_row = 0;
+		b->used_up = false;
 		b->window_ms = now_ms;
 		b->began_us = cpu_us;
 	}
 	if (cpu_us - b->began_us < BRAKE_BUDGET_US)
 		return false;
-	b->pressed_ms = now_ms;
+	b->in_row += !b->used_up;
+	b->used_up = true;
+	if (b->in_row >= BRAKE_PRESSED_WINDOWS)
+		b->pressed_ms = now_ms;
 	return true;
 }
 

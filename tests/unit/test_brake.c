@@ -58,6 +58,37 @@ static void a_window_ends_whatever_was_used(void **state)
 	assert_false(brake_holds(&b, 100 + BRAKE_WINDOW_MS, 50000));
 }
 
+/* A start, a page that has to be read, a peer that comes: work that takes long is no flood. */
+static void what_takes_long_now_and_then_is_no_flood(void **state)
+{
+	(void)state;
+	struct brake b = { 0 };
+	int64_t cpu_us = 0;
+
+	for (int64_t now = 1; now < 10000; now++) {
+		cpu_us += now / BRAKE_WINDOW_MS % BRAKE_PRESSED_WINDOWS ? BRAKE_BUDGET_US : 0;
+		brake_holds(&b, now, cpu_us);
+		assert_false(brake_is_pressed(&b, now));
+	}
+}
+
+/* Having laid its priority down, the thread may have to wait for a processor. */
+static void a_flood_is_one_where_others_run_in_between(void **state)
+{
+	(void)state;
+	struct brake b = { 0 };
+	int64_t now = 1, cpu_us = 0;
+
+	for (int i = 0; i < BRAKE_PRESSED_WINDOWS; i++) {
+		assert_false(brake_is_pressed(&b, now));
+		assert_false(brake_holds(&b, now, cpu_us));
+		cpu_us += BRAKE_BUDGET_US;
+		assert_true(brake_holds(&b, now + 1, cpu_us));
+		now += 5 * BRAKE_WINDOW_MS;
+	}
+	assert_true(brake_is_pressed(&b, now));
+}
+
 /* ---- who was answered ---- */
 
 static struct neighbor_packet question(uint32_t machine, uint8_t target)
@@ -106,6 +137,8 @@ int main(void)
 		cmocka_unit_test(little_work_never_brakes),
 		cmocka_unit_test(a_flood_gets_its_budget_in_each_window_and_no_more),
 		cmocka_unit_test(a_window_ends_whatever_was_used),
+		cmocka_unit_test(what_takes_long_now_and_then_is_no_flood),
+		cmocka_unit_test(a_flood_is_one_where_others_run_in_between),
 		cmocka_unit_test(one_that_asks_all_the_time_is_answered_now_and_then),
 		cmocka_unit_test(who_asks_for_the_first_time_is_answered),
 	};
