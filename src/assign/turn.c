@@ -139,7 +139,7 @@ bool turn_adopt(struct ipam *ipam, const struct record *r)
 	adopt_status(ipam, r);
 	adopt_recorded(ipam, r);
 	adopt_written(ipam, r);
-	return concerns || ipam_may_be_joined(ipam);
+	return concerns || ipam_may_concern_others(ipam);
 }
 
 void turn_adopt_all(struct ipam *ipam, struct record *const *records, size_t n)
@@ -437,7 +437,7 @@ bool turn_end(struct ipam *ipam, struct record *const *records, size_t n)
 
 	for (size_t i = 0; i < n; i++)
 		freed |= turn_settle(ipam, records[i], both);
-	return freed || ipam_may_be_joined(ipam);
+	return freed || ipam_may_concern_others(ipam);
 }
 
 bool turn_settle(struct ipam *ipam, const struct record *r, struct record_write left)

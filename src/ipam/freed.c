@@ -237,13 +237,31 @@ static bool waits_for_cooling(const struct choice *c)
 	return false;
 }
 
+/*
+ * It waits since a pool may be for it, which would come first: by how much of it was in use, so that
+ * another one may come before it now.
+ */
+static bool is_open(const struct choice *c)
+{
+	if (c->ipam->reordered_in != c->ipam->span || c->r->pool)
+		return false;
+	for (size_t i = 0; i < c->ipam->n_pools; i++) {
+		const struct ipam_pool *pool = &c->ipam->pools[i];
+		if (pool->conf->allocation == CONFIG_ALLOCATION_LEAST_USED_POOL &&
+		    pool->conf->auto_assign && choice_may_give(c, pool))
+			return true;
+	}
+	return false;
+}
+
 bool ipam_is_concerned(const struct ipam *ipam, const char *key, const struct ipam_request *r)
 {
 	const struct choice c = choice_of(ipam, key, r);
 
-	return inherits(&c) || (r->wish == IPAM_WISH_ADDRESS &&
-	                        (gets_asked(&c) || gets_reserved(&c) || gets_any(&c) ||
-	                         may_join(&c) || waits_for_cooling(&c) || has_company(&c)));
+	return inherits(&c) ||
+	       (r->wish == IPAM_WISH_ADDRESS &&
+	        (gets_asked(&c) || gets_reserved(&c) || gets_any(&c) || may_join(&c) ||
+	         waits_for_cooling(&c) || has_company(&c) || is_open(&c)));
 }
 
 void ipam_freed_seen(struct ipam *ipam)

@@ -45,8 +45,11 @@ struct ipam *ipam_new(struct configuration *c)
 		ipam_reserve(ipam, &c->pools[i]);
 	for (size_t i = 0; i < ipam->n_pools; i++)
 		ipam_set_quotas(ipam, &ipam->pools[i]);
-	for (size_t i = 0; i < c->n_pools; i++)
-		ipam->balances |= c->pools[i].allocation == CONFIG_ALLOCATION_LEAST_USED_POOL;
+	for (size_t i = 0; i < c->n_pools; i++) {
+		bool balances = c->pools[i].allocation == CONFIG_ALLOCATION_LEAST_USED_POOL;
+		ipam->balances |= balances;
+		ipam->may_be_open |= balances && c->pools[i].audience.namespace_selectors.n > 0;
+	}
 	for (size_t i = 0; i < c->n_peers; i++) {
 		cleanup_free char *what = xasprintf("BGP peer %s", c->peers[i].name);
 		ipam_add_machine(ipam, &c->peers[i].address, REASON_AddressOfPeer, what);
@@ -178,6 +181,20 @@ struct ipam_service *ipam_service_get(struct ipam *ipam, const char *key)
 	return s;
 }
 
+/* How much of it is in use decides when it is tried. */
+static void count_used(struct ipam *ipam, struct ipam_pool *pool, const struct addr *a, bool added)
+{
+	size_t f = ipam_family_index(a->family);
+	uint64_t one = added ? 1 : -1ULL;
+
+	pool->used[f] += one;
+	if (!ipam_is_assignable(ipam, pool, a))
+		return;
+	pool->used_assignable[f] += one;
+	if (ipam->may_be_open && pool->conf->allocation == CONFIG_ALLOCATION_LEAST_USED_POOL)
+		ipam->reordered_in = ipam->span;
+}
+
 static bool hold_one(struct ipam *ipam, const char *key, const struct addr *a, bool any)
 {
 	struct ipam_pool *pool = ipam_pool_of(ipam, a);
@@ -188,7 +205,6 @@ static bool hold_one(struct ipam *ipam, const char *key, const struct addr *a, b
 	if (!pool && !any && !configuration_retained_of(ipam->config, a))
 		return false;
 	struct ipam_service *s = ipam_service_get(ipam, key);
-	size_t f = ipam_family_index(a->family);
 	h = xcalloc(1, sizeof(*h));
 	h->addr = *a;
 	h->first.service = s;
@@ -200,8 +216,7 @@ static bool hold_one(struct ipam *ipam, const char *key, const struct addr *a, b
 		return true;
 	ipam_count_quotas(ipam, key, a, true);
 	ipam_warm(ipam, a);
-	pool->used[f]++;
-	pool->used_assignable[f] += ipam_is_assignable(ipam, pool, a);
+	count_used(ipam, pool, a, true);
 	ipam_place(ipam, a);
 	return true;
 }
@@ -240,8 +255,7 @@ static void let_go(struct ipam *ipam, const struct ipam_service *s, const struct
 	holding_free(ipam, h);
 	if (!pool)
 		return;
-	pool->used[f]--;
-	pool->used_assignable[f] -= ipam_is_assignable(ipam, pool, a);
+	count_used(ipam, pool, a, false);
 	/* To nobody but the same Service, which so may be of use to nobody. */
 	if (ipam_cool(ipam, pool, a, s->key))
 		return;

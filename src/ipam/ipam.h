@@ -157,6 +157,12 @@ struct ipam {
 	bool balances;                 /* some pools go by how much of them is in use */
 	uint64_t span;                 /* from one ipam_freed_seen() to the next; the first is 1 */
 	uint64_t gained_in;            /* the last in which any Service that shares gained one */
+	/*
+	 * One of those that go by use is for namespaces by their labels, which may not be known;
+	 * the last span in which the order of these may have changed.
+	 */
+	bool may_be_open;
+	uint64_t reordered_in;
 	int64_t now_s;
 	uint64_t n_cooled;        /* ever */
 	uint64_t n_cooling_steps; /* by which places in the lists of these were found */

@@ -85,9 +85,9 @@ bool ipam_sharers_gained(const struct ipam *ipam, const struct tenancy *t)
 	return g && g->gained_in == ipam->span;
 }
 
-bool ipam_may_be_joined(const struct ipam *ipam)
+bool ipam_may_concern_others(const struct ipam *ipam)
 {
-	return ipam->gained_in == ipam->span;
+	return ipam->gained_in == ipam->span || ipam->reordered_in == ipam->span;
 }
 
 bool ipam_set_tenancy(struct ipam *ipam, const char *key, const struct tenancy *t)

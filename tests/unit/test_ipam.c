@@ -1124,6 +1124,61 @@ static void test_who_is_concerned(void **state)
 	}
 }
 
+/*
+ * What waits since the labels of its namespace are not known waits for the pool that comes first;
+ * where that goes by use, it may be another one after an address was given, or let go and cools.
+ */
+static void test_order_of_what_is_open(void **state)
+{
+	static const char pools[] =
+		"address-pools:\n"
+		"- {name: a, protocol: layer2, allocation: least-used-pool, addresses: [10.0.0.0/30],\n"
+		"   namespace-selectors: [{match-labels: {team: x}}], namespaces: [x]}\n"
+		"- {name: b, protocol: layer2, allocation: least-used-pool, cool-down: 30s,\n"
+		"   namespaces: [me], addresses: [10.0.1.0/30]}\n";
+	static const struct {
+		const char *label, *before, *given, *freed, *pool;
+		bool concerned;
+		const char *answer; /* "": it waits */
+	} rows[] = {
+		{ "the one it waits for is fuller", "", "10.0.0.0", "", "", true, "10.0.1.0" },
+		{ "the other one is emptier, and cools", "10.0.0.0", "", "10.0.1.3,10.0.1.2", "",
+		  true, "10.0.1.0" },
+		{ "nothing is given", "", "", "", "", false, "" },
+		{ "it names a pool", "", "10.0.0.0", "", "a", false, "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct ipam *ipam = ipam_of(pools);
+		struct ipam_request r = request("4", "", rows[i].pool, "");
+		struct ipam_decision d;
+
+		ipam_set_time(ipam, 100);
+		hold(ipam, "x/stays", rows[i].before);
+		hold(ipam, "x/goes", rows[i].freed);
+		/* One that cools down already, so that no other one begins that. */
+		hold(ipam, "y/went", "10.0.1.1");
+		ipam_release(ipam, "y/went");
+		ipam_freed_seen(ipam);
+		ipam_decide(ipam, "me/me", &r, &d);
+		assert_int_equal(d.reason, REASON_NamespaceUnknown);
+		hold(ipam, "x/comes", rows[i].given);
+		ipam_release(ipam, "x/goes");
+		if (ipam_is_concerned(ipam, "me/me", &r) != rows[i].concerned ||
+		    (ipam_may_concern_others(ipam) && !rows[i].concerned && !rows[i].pool[0]))
+			fail_msg("%s: concerned", rows[i].label);
+		assert_true(!rows[i].concerned || ipam_may_concern_others(ipam));
+		ipam_decide(ipam, "me/me", &r, &d);
+		assert_string_equal(d.action == IPAM_FAIL ? "" : text_of(&d), rows[i].answer);
+		ipam_freed_seen(ipam);
+		assert_false(ipam_is_concerned(ipam, "me/me", &r));
+		assert_false(ipam_may_concern_others(ipam));
+		ipam_request_fini(&r);
+		ipam_free(ipam);
+	}
+}
+
 /* What is retained belongs to its Service, and is given to nobody. */
 static void test_retained_is_taken(void **state)
 {
@@ -1956,6 +2011,7 @@ int main(void)
 		cmocka_unit_test(test_retained_is_taken),
 		cmocka_unit_test(test_who_is_named),
 		cmocka_unit_test(test_who_is_concerned),
+		cmocka_unit_test(test_order_of_what_is_open),
 		cmocka_unit_test(test_records),
 		cmocka_unit_test(test_letting_go),
 		cmocka_unit_test(test_turns),

@@ -20,7 +20,7 @@
 #include "fairlead/mem.h"
 
 enum { POOLS = 5, SPAN = 4, SPANS = 8, ADDRS = SPAN * SPANS, SERVICES = 14, NAMESPACES = 3 };
-enum { QUOTAS = 2, STEPS = 250, SEEDS = 300 };
+enum { QUOTAS = 2, STEPS = 100, SEEDS = 1000 };
 #define LOT(service) ((int)(service)*7 + 3)
 #define NONE (-1)
 #define WAITS (-2) /* an answer: it has nothing, or keeps what it has, since it cannot have more */
