@@ -56,7 +56,7 @@ enum out_colour { OUT_GREEN, OUT_YELLOW, OUT_RED };
 
 struct out_column {
 	const char *key;  /* of the member that fills it */
-	const char *head; /* NULL ends the columns */
+	const char *head; /* NULL ends the columns, if there are fewer than OUT_COLUMNS_MAX */
 	bool wide;        /* OUT_WIDE only */
 	bool if_any;      /* left out where none of its cells is filled */
 };
@@ -65,7 +65,7 @@ struct out_table {
 	const char *title; /* the line above, after an empty one; NULL: none */
 	bool indented;     /* rows are, as always below a title */
 	bool if_any;       /* without rows nothing is printed, not even the header */
-	struct out_column columns[OUT_COLUMNS_MAX + 1];
+	struct out_column columns[OUT_COLUMNS_MAX]; /* so that more of them do not compile */
 };
 
 struct out_level {

@@ -126,7 +126,7 @@ static size_t n_columns(const struct out *o)
 {
 	size_t n = 0;
 
-	while (columns(o)[n].head)
+	while (n < OUT_COLUMNS_MAX && columns(o)[n].head)
 		n++;
 	return n;
 }

@@ -278,6 +278,33 @@ static void empty_tables(void **state)
 	assert_string_equal(buf_str(&b), "A  B\n  C\n\nPeople\n  NAME  AGE  LIKES  CITY  NOTE\n");
 }
 
+/* As many columns as there may be leave no room for one that ends them. */
+static void a_table_may_be_full(void **state)
+{
+	(void)state;
+	static const struct out_table full = { .columns = {
+						       { "a", "A" }, { "b", "B" }, { "c", "C" },
+						       { "d", "D" }, { "e", "E" }, { "f", "F" },
+						       { "g", "G" }, { "h", "H" }, { "i", "I" },
+						       { "j", "J" }, { "k", "K" }, { "l", "L" },
+						       { "m", "M" }, { "n", "N" }, { "o", "O" },
+						       { "p", "P" }, { "q", "Q" }, { "r", "R" },
+						       { "s", "S" }, { "t", "T" },
+					       } };
+	cleanup(buf_fini) struct buf b = BUF_INIT;
+	cleanup(out_fini) struct out o;
+
+	assert_non_null(full.columns[OUT_COLUMNS_MAX - 1].head);
+	out_init(&o, OUT_TEXT, &b);
+	out_table(&o, &full);
+	out_row(&o);
+	out_cell(&o, "t", "last");
+	out_table_end(&o);
+	assert_string_equal(buf_str(&b),
+	                    "A  B  C  D  E  F  G  H  I  J  K  L  M  N  O  P  Q  R  S  T\n"
+	                    "-  -  -  -  -  -  -  -  -  -  -  -  -  -  -  -  -  -  -  last\n");
+}
+
 /* Members behind the row's object are not of it. */
 static void columns_that_nothing_fills_may_be_left_out(void **state)
 {
@@ -443,6 +470,7 @@ int main(void)
 		cmocka_unit_test(keys_are_quoted_where_they_have_to),
 		cmocka_unit_test(empty_documents),
 		cmocka_unit_test(empty_tables),
+		cmocka_unit_test(a_table_may_be_full),
 		cmocka_unit_test(columns_that_nothing_fills_may_be_left_out),
 		cmocka_unit_test(a_row_ends_with_its_object),
 		cmocka_unit_test(long_lists_may_take_a_line_each),
