@@ -151,9 +151,9 @@ bool ipam_release(struct ipam *ipam, const char *key);
  */
 bool ipam_set_tenancy(struct ipam *ipam, const char *key, const struct tenancy *t);
 /*
- * May an address that a Service gained since ipam_freed_seen() have others decided otherwise?  Those
- * that share by the same key may join it; and where pools go by how much of them is in use, those
- * that wait for the labels of their namespaces, since another pool may come first now.
+ * May an address that a Service gained since ipam_freed_seen() have others decided otherwise?
+ * Those that share by the same key may join it; and where pools go by how much of them is in use,
+ * those that wait for the labels of their namespaces, since another pool may come first now.
  */
 bool ipam_may_concern_others(const struct ipam *ipam);
 /* The key of the first Service that holds the address, or NULL. */
@@ -222,7 +222,8 @@ void ipam_decide(const struct ipam *ipam, const char *key, const struct ipam_req
  * Could what was freed, or may be joined, since ipam_freed_seen() change the decision?  True if an
  * address that the Service asks for, or that stands in its object, is free now, if a pool from
  * which it may get one has freed an address, or if it may share one that another has gained, or if
- * one begins to cool down, or if another pool may come before the one whose labels it waits for.  Sometimes true when nothing changes.
+ * one begins to cool down, or if another pool may come before the one whose labels it waits for.
+ * Sometimes true when nothing changes.
  */
 bool ipam_is_concerned(const struct ipam *ipam, const char *key, const struct ipam_request *r);
 void ipam_freed_seen(struct ipam *ipam);

@@ -238,8 +238,8 @@ static bool waits_for_cooling(const struct choice *c)
 }
 
 /*
- * It waits since a pool may be for it, which would come first: by how much of it was in use, so that
- * another one may come before it now.
+ * It waits since a pool may be for it, which would come first: by how much of it was in use, so
+ * that another one may come before it now.
  */
 static bool is_open(const struct choice *c)
 {
