@@ -83,7 +83,8 @@ struct kernel_server *ipvs_kernel_add(struct virtual_id id, const char *schedule
 
 void ipvs_kernel_edit(struct kernel_server *s, const char *scheduler)
 {
-	strcpy(s->scheduler, scheduler);
+	if (scheduler != s->scheduler)
+		strcpy(s->scheduler, scheduler);
 	s->flags = s->timeout_s = 0;
 }
 
