@@ -76,6 +76,8 @@ struct plan {
 static struct plan *plan;
 /* The message that was spoilt last, by its number; 0: none. */
 static _Thread_local uint32_t spoilt;
+/* What the kernel is to say of it, also where the plan has ended meanwhile. */
+static _Thread_local int spoilt_error;
 
 #define REAL(name)                     \
 	static __typeof__(&name) real; \
@@ -229,6 +231,7 @@ static void spoil(int protocol, char *data, size_t size)
 	else
 		found->nlmsg_type |= 0xff;
 	spoilt = found->nlmsg_seq;
+	spoilt_error = plan->error;
 }
 
 static void replace_error(char *data, size_t size)
@@ -239,7 +242,7 @@ static void replace_error(char *data, size_t size)
 	     h = NLMSG_NEXT(h, left)) {
 		int *e = NLMSG_DATA(h);
 		if (h->nlmsg_type == NLMSG_ERROR && h->nlmsg_seq == spoilt && *e < 0)
-			*e = -plan->error;
+			*e = -spoilt_error;
 	}
 }
 
