@@ -23,6 +23,10 @@ struct want_node {
 	uint8_t level;
 	uint16_t has;     /* a bit for each half byte that has a child */
 	struct addr addr; /* of a leaf, or of any below */
+};
+
+struct branch {
+	struct want_node node;
 	struct want_node *children[];
 };
 
@@ -71,6 +75,12 @@ static size_t child_at(const struct want_node *node, unsigned int half)
 	return (size_t)__builtin_popcount(node->has & ((1u << half) - 1));
 }
 
+/* Of a branch. */
+static struct want_node **children(const struct want_node *node)
+{
+	return ((struct branch *)node)->children;
+}
+
 static const struct leaf *leaf_of(const struct want_node *node)
 {
 	return (const struct leaf *)node;
@@ -92,7 +102,7 @@ static struct want_node *node_new(struct want_map *m, size_t size, const struct 
 static struct want_node *branch_new(struct want_map *m, size_t n, const struct addr *addr,
                                     uint8_t level)
 {
-	return node_new(m, sizeof(struct want_node) + n * sizeof(struct want_node *), addr, level);
+	return node_new(m, sizeof(struct branch) + n * sizeof(struct want_node *), addr, level);
 }
 
 static struct want_node *leaf_new(struct want_map *m, const struct l2_want *want,
@@ -112,7 +122,7 @@ static void node_unref(struct want_node *node)
 	if (node->level == LEAF)
 		want_arrays_unref(((struct leaf *)node)->arrays);
 	for (size_t i = 0; i < n_children(node); i++)
-		node_unref(node->children[i]);
+		node_unref(children(node)[i]);
 	free(node);
 }
 
@@ -124,8 +134,8 @@ static struct want_node *branch_copy(struct want_map *m, const struct want_node 
 
 	copy->has = node->has;
 	for (size_t i = 0; i < n; i++) {
-		copy->children[i + (i >= gap)] = node->children[i];
-		node->children[i]->refs++;
+		children(copy)[i + (i >= gap)] = children(node)[i];
+		children(node)[i]->refs++;
 	}
 	return copy;
 }
@@ -155,7 +165,7 @@ static const struct leaf *nearest(const struct want_map *m, const struct addr *a
 
 	while (node->level != LEAF) {
 		unsigned int half = half_byte(addr, node->level);
-		node = node->children[has_child(node, half) ? child_at(node, half) : 0];
+		node = children(node)[has_child(node, half) ? child_at(node, half) : 0];
 	}
 	return leaf_of(node);
 }
@@ -183,7 +193,7 @@ static void each(const struct want_node *node, void (*fn)(const struct l2_want *
 	if (node->level == LEAF)
 		fn(&leaf_of(node)->want, arg);
 	for (size_t i = 0; i < n_children(node); i++)
-		each(node->children[i], fn, arg);
+		each(children(node)[i], fn, arg);
 }
 
 void want_map_each(const struct want_map *m, void (*fn)(const struct l2_want *want, void *arg),
@@ -221,8 +231,8 @@ static void split(struct want_map *m, struct want_node **at, struct want_node *l
 	unsigned int old = half_byte(&(*at)->addr, level), fresh = half_byte(&leaf->addr, level);
 
 	branch->has = (uint16_t)(1u << old | 1u << fresh);
-	branch->children[old > fresh] = *at;
-	branch->children[fresh > old] = leaf;
+	children(branch)[old > fresh] = *at;
+	children(branch)[fresh > old] = leaf;
 	*at = branch;
 }
 
@@ -232,7 +242,7 @@ static void add_child(struct want_map *m, struct want_node **at, struct want_nod
 	size_t gap = child_at(*at, half);
 	struct want_node *branch = branch_copy(m, *at, gap);
 
-	branch->children[gap] = leaf;
+	children(branch)[gap] = leaf;
 	branch->has |= (uint16_t)(1u << half);
 	replace(at, branch);
 }
@@ -244,7 +254,7 @@ static struct want_node **descend(struct want_map *m, const struct addr *addr, u
 
 	while ((*at)->level < level) {
 		struct want_node *branch = own(m, at);
-		at = &branch->children[child_at(branch, half_byte(addr, branch->level))];
+		at = &children(branch)[child_at(branch, half_byte(addr, branch->level))];
 	}
 	return at;
 }
@@ -278,14 +288,14 @@ static void drop_child(struct want_map *m, struct want_node **at, unsigned int h
 	struct want_node *branch = own(m, at);
 	size_t gone = child_at(branch, half), n = n_children(branch);
 
-	node_unref(branch->children[gone]);
-	memmove(&branch->children[gone], &branch->children[gone + 1],
+	node_unref(children(branch)[gone]);
+	memmove(&children(branch)[gone], &children(branch)[gone + 1],
 	        (n - gone - 1) * sizeof(struct want_node *));
 	branch->has &= (uint16_t) ~(1u << half);
 	if (n > 2)
 		return;
-	branch->children[0]->refs++;
-	replace(at, branch->children[0]);
+	children(branch)[0]->refs++;
+	replace(at, children(branch)[0]);
 }
 
 bool want_map_remove(struct want_map *m, const struct addr *addr)
@@ -297,7 +307,7 @@ bool want_map_remove(struct want_map *m, const struct addr *addr)
 	while ((*at)->level != LEAF) {
 		struct want_node *branch = own(m, at);
 		parent = at;
-		at = &branch->children[child_at(branch, half_byte(addr, branch->level))];
+		at = &children(branch)[child_at(branch, half_byte(addr, branch->level))];
 	}
 	m->n--;
 	if (parent)
@@ -337,7 +347,7 @@ static void diff_one(struct diff *d, const struct want_node *node, bool is_new)
 		d->fn(is_new ? NULL : want, is_new ? want : NULL, d->arg);
 	}
 	for (size_t i = 0; i < n_children(node); i++)
-		diff_one(d, node->children[i], is_new);
+		diff_one(d, children(node)[i], is_new);
 }
 
 static void diff_both(struct diff *d, const struct want_node *a, const struct want_node *b);
@@ -348,12 +358,12 @@ static void diff_children(struct diff *d, const struct want_node *a, const struc
 	for (unsigned int half = 0; half < 16; half++) {
 		bool in_a = has_child(a, half), in_b = has_child(b, half);
 		if (in_a && in_b)
-			diff_both(d, a->children[child_at(a, half)],
-			          b->children[child_at(b, half)]);
+			diff_both(d, children(a)[child_at(a, half)],
+			          children(b)[child_at(b, half)]);
 		else if (in_a)
-			diff_one(d, a->children[child_at(a, half)], false);
+			diff_one(d, children(a)[child_at(a, half)], false);
 		else if (in_b)
-			diff_one(d, b->children[child_at(b, half)], true);
+			diff_one(d, children(b)[child_at(b, half)], true);
 	}
 }
 
@@ -365,7 +375,7 @@ static void diff_below(struct diff *d, const struct want_node *high, const struc
 
 	for (unsigned int h = 0; h < 16; h++) {
 		const struct want_node *child =
-			has_child(high, h) ? high->children[child_at(high, h)] : NULL;
+			has_child(high, h) ? children(high)[child_at(high, h)] : NULL;
 		if (h == half && child)
 			diff_both(d, low_is_new ? child : low, low_is_new ? low : child);
 		else if (h == half)
