@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from l2wire import NAMES, PREFIX, SWITCH, Family, Node, remove
+from l2wire import NAMES, PREFIX, SWITCH, Family, Node, Segment, mac_of
 
 from lab import arp, netns
 from lab.cluster import SOURCE
-from lab.waiting import WAIT_SECONDS, LabError, wait_for
+from lab.waiting import LabError
 
 CLIENT = PREFIX + "client"
 OUTSIDER = PREFIX + "outsider"
@@ -32,18 +32,15 @@ def program(name: str) -> str:
     return str(Path(os.environ.get("FAIRLEAD_BUILD", SOURCE / "build")) / "tests/l2" / name)
 
 
-class Room:
+class Room(Segment):
     """Nodes, a client and an outsider, each on a port `port-NAME` of the bridge; their own interface is eth0."""
 
     def __init__(self, family: Family, key: str, probe_ms: int = 25, bridge: str = "") -> None:
-        self.family, self.addresses = family, list(family.addresses)
-        self.nodes = {n: Node(family, n, key, probe_ms) for n in NAMES}
-        remove()
-        netns.create(SWITCH)
+        super().__init__(family, {n: Node(family, n, key, probe_ms) for n in NAMES})
         netns.configure(SWITCH, [f"link add {BRIDGE} type bridge forward_delay 0 {bridge}", f"link set {BRIDGE} up"])
         for number, node in enumerate(self.nodes.values()):
             self._plug(node.namespace, node.name, 11 + number)
-            node.mac = self.mac(node.namespace)
+            node.mac = mac_of(node.namespace)
         self._plug(CLIENT, "client", 200)
         self._plug(OUTSIDER, "outsider", 201)
         for node in self.nodes.values():
@@ -57,42 +54,6 @@ class Room:
         netns.configure(SWITCH, [f"link add {port} type veth {peer}", f"link set {port} master {BRIDGE} up"])
         commands = ["link set lo up", f"addr add {self.family.host(host)} dev eth0", "link set eth0 up"]
         netns.configure(namespace, commands)
-
-    @staticmethod
-    def mac(namespace: str) -> str:
-        with netns.entered(namespace), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as s:
-            s.bind(("eth0", 0))
-            return arp.mac_text(s.getsockname()[4])
-
-    def close(self) -> None:
-        for node in self.nodes.values():
-            if node.running():
-                node.signal(9)
-        remove()
-
-    def owners(self) -> dict[str, str]:
-        found = {}
-        for node in self.nodes.values():
-            for address, state in node.states().items():
-                if state.ownership == "owner":
-                    if address in found:
-                        raise LabError(f"{address} is owned by {found[address]} and {node.name}")
-                    found[address] = node.name
-        if len(found) < len(self.addresses):
-            raise LabError(f"{len(found)} addresses are owned")
-        return found
-
-    def wait_owners(self) -> dict[str, str]:
-        """Until every node tells the same of every address."""
-
-        def agreed() -> dict[str, str]:
-            owners = self.owners()
-            for node in self.nodes.values():
-                if {a: s.owner for a, s in node.states().items()} != owners:
-                    raise LabError(f"{node.name} tells of other owners")
-            return owners
-
-        return wait_for("every node to know who owns what", agreed, WAIT_SECONDS)
 
     def ask(self, address: str, seconds: float = ANSWER_SECONDS) -> list[str]:
         """Asks once as the client, until the first answer; the Ethernet address that answered."""

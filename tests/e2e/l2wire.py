@@ -272,52 +272,25 @@ class Node:
         return {k: int(v) for k, v in (item.split("=") for item in self.command("stats")[0].split())}
 
 
-class Wire:
-    def __init__(
-        self,
-        family: Family,
-        names: tuple[str, ...] = NAMES,
-        keys: dict[str, str] | None = None,
-        probe_ms: int = 25,
-        second_legs: tuple[str, ...] = (),
-    ) -> None:
-        self.family, self.addresses = family, list(family.addresses)
-        self.nodes = {n: Node(family, n, (keys or {}).get(n, KEY), probe_ms) for n in names}
+def mac_of(namespace: str) -> str:
+    with netns.entered(namespace), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as packet:
+        packet.bind(("eth0", 0))
+        return arp.mac_text(packet.getsockname()[4])
+
+
+class Segment:
+    """Nodes that share a segment."""
+
+    def __init__(self, family: Family, nodes: dict[str, Node]) -> None:
+        self.family, self.addresses, self.nodes = family, list(family.addresses), nodes
         remove()
         netns.create(SWITCH)
-        for node in self.nodes.values():
-            netns.create(node.namespace)
-            netns.configure(node.namespace, ["link set lo up"])
-            netns.set_sysctls(node.namespace, {"ipv6/conf/default/accept_dad": "0"})
-            self._plug(node, f"port-{node.name}", "eth0", 11 + NAMES.index(node.name))
-        for name in second_legs:
-            self._plug(self.nodes[name], f"port-{name}2", "eth1", 21 + NAMES.index(name))
-        for node in self.nodes.values():
-            with netns.entered(node.namespace):
-                packet = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
-            packet.bind(("eth0", 0))
-            node.mac = arp.mac_text(packet.getsockname()[4])
-            packet.close()
-        self.switch = Switch(family, (*names, *(f"{name}2" for name in second_legs)))
-        for node in self.nodes.values():
-            node.start()
-
-    def _plug(self, node: Node, port: str, interface: str, host: int) -> None:
-        peer = f"peer name {interface} netns {node.namespace}"
-        netns.configure(SWITCH, [f"link add {port} type veth {peer}", f"link set {port} up"])
-        commands = [f"addr add {self.family.host(host)} dev {interface}", f"link set {interface} up"]
-        netns.configure(node.namespace, commands)
 
     def close(self) -> None:
-        self.switch.close()
         for node in self.nodes.values():
             if node.running():
                 node.signal(signal.SIGKILL)
         remove()
-
-    def cut(self, name: str, cut: bool = True) -> None:
-        """Takes the carrier away, or gives it back."""
-        netns.configure(SWITCH, [f"link set port-{name} {'down' if cut else 'up'}"])
 
     def owners(self) -> dict[str, str]:
         """Who says that it owns what; LabError while an address has no owner or several."""
@@ -345,6 +318,44 @@ class Wire:
 
     def wait_agreed(self, seconds: float = WAIT_SECONDS) -> dict[str, str]:
         return wait_for("every node to know who owns what", self.agreed, seconds)
+
+
+class Wire(Segment):
+    def __init__(
+        self,
+        family: Family,
+        names: tuple[str, ...] = NAMES,
+        keys: dict[str, str] | None = None,
+        probe_ms: int = 25,
+        second_legs: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(family, {n: Node(family, n, (keys or {}).get(n, KEY), probe_ms) for n in names})
+        for node in self.nodes.values():
+            netns.create(node.namespace)
+            netns.configure(node.namespace, ["link set lo up"])
+            netns.set_sysctls(node.namespace, {"ipv6/conf/default/accept_dad": "0"})
+            self._plug(node, f"port-{node.name}", "eth0", 11 + NAMES.index(node.name))
+        for name in second_legs:
+            self._plug(self.nodes[name], f"port-{name}2", "eth1", 21 + NAMES.index(name))
+        for node in self.nodes.values():
+            node.mac = mac_of(node.namespace)
+        self.switch = Switch(family, (*names, *(f"{name}2" for name in second_legs)))
+        for node in self.nodes.values():
+            node.start()
+
+    def _plug(self, node: Node, port: str, interface: str, host: int) -> None:
+        peer = f"peer name {interface} netns {node.namespace}"
+        netns.configure(SWITCH, [f"link add {port} type veth {peer}", f"link set {port} up"])
+        commands = [f"addr add {self.family.host(host)} dev {interface}", f"link set {interface} up"]
+        netns.configure(node.namespace, commands)
+
+    def close(self) -> None:
+        self.switch.close()
+        super().close()
+
+    def cut(self, name: str, cut: bool = True) -> None:
+        """Takes the carrier away, or gives it back."""
+        netns.configure(SWITCH, [f"link set port-{name} {'down' if cut else 'up'}"])
 
     def owned_by_itself(self, name: str) -> list[str]:
         """What the node alone says that it owns."""

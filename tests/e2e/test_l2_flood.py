@@ -69,7 +69,7 @@ def answered(room: Room, address: str) -> set[str]:
 
 @pytest.mark.parametrize("machines", [1, 65536], ids=["of one machine", "of many machines"])
 def test_a_flood_takes_neither_answers_nor_heartbeats_nor_the_processor(room: Room, machines: int) -> None:
-    owners = room.wait_owners()
+    owners = room.wait_agreed()
     address = room.addresses[0]
     owner = room.nodes[owners[address]]
     tids = threads(owner.pid)
@@ -86,7 +86,7 @@ def test_a_flood_takes_neither_answers_nor_heartbeats_nor_the_processor(room: Ro
     after = {n.name: n.stats() for n in room.nodes.values()}
     flooded = after[owner.name]
     assert flooded["arp_requests"] + flooded["ndp_solicitations"] > 10_000, "there was no flood"
-    assert room.wait_owners() == owners
+    assert room.wait_agreed() == owners
     for name, stats in after.items():
         assert stats["takeovers"] == before[name]["takeovers"]
         assert stats["received"] > before[name]["received"] + QUESTIONS

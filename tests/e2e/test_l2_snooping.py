@@ -43,7 +43,7 @@ def test_owners_agree_and_are_asked(room: Room, family: Family) -> None:
                 return True
 
             wait_for(f"{group} to be joined", joined)
-    owners = room.wait_owners()
+    owners = room.wait_agreed()
     assert set(owners.values()) == set(room.nodes)
     for node in room.nodes.values():
         others = sorted(f"{name} eth0 alive" for name in room.nodes if name != node.name)
