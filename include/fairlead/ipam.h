@@ -226,6 +226,15 @@ void ipam_decide(const struct ipam *ipam, const char *key, const struct ipam_req
  * Sometimes true when nothing changes.
  */
 bool ipam_is_concerned(const struct ipam *ipam, const char *key, const struct ipam_request *r);
+/*
+ * Can nothing concern it but addresses that it asks for, or that stand in its object?  Then it is
+ * worth a look only if one of these is among ipam_freed(), or after ipam_freed_more().
+ */
+bool ipam_goes_by_name(const struct ipam *ipam, const char *key, const struct ipam_request *r);
+/* The addresses that nobody has any more, or that begin or end to cool down; some twice. */
+const struct addr *ipam_freed(const struct ipam *ipam, size_t *ret_n);
+/* Was more freed than addresses: a quota, or an order of pools? */
+bool ipam_freed_more(const struct ipam *ipam);
 void ipam_freed_seen(struct ipam *ipam);
 
 /* ---- whose a pool is ---- */

@@ -109,7 +109,7 @@ struct record {
 	enum record_flight flight;
 	bool awaits; /* our last write succeeded and the watch has not shown it yet */
 	bool moved;  /* the object changed while it was under way: our write, or another's */
-	bool dirty, waiting;
+	bool dirty;
 	bool may_move; /* its turn has come to move into a pool that takes it in (renumber) */
 	struct record_write under_way; /* what the patch that was sent holds */
 	uint8_t n_sent;                /* how often the request under way went out */
@@ -125,8 +125,8 @@ struct record {
 	char *contested_by;   /* NULL: nobody knows who */
 	struct kube_request *request_under_way;
 	enum record_list on;
-	struct record *prev, *next;                 /* on that list */
-	struct record *waiting_prev, *waiting_next; /* for somebody to free an address */
+	struct record *prev, *next; /* on that list */
+	struct waiter *waiter;      /* waiting.h; NULL: it does not wait */
 	UT_hash_handle hh;
 };
 

@@ -21,8 +21,8 @@
 #include "fairlead/mem.h"
 #include "fairlead/turn.h"
 
-/* Services settle in a few rounds; this only keeps a fault from going on for ever. */
-#define ROUNDS_MAX 10000
+/* Each round settles one Service at least; this only keeps a fault from going on for ever. */
+#define ROUNDS_PER_SERVICE 4
 
 const struct record_part *plan_part(const struct plan_row *row, size_t side)
 {
@@ -46,41 +46,85 @@ static void note_change(struct plan_row *row)
 	}
 }
 
+static int place_cmp(const void *a, const void *b)
+{
+	const struct plan_row *ra = *(struct plan_row *const *)a;
+	const struct plan_row *rb = *(struct plan_row *const *)b;
+
+	return ra < rb ? -1 : ra > rb;
+}
+
+static void list_add(struct plan_list *l, struct plan_row *row, bool *is_on)
+{
+	if (!*is_on)
+		l->rows[l->n++] = row;
+	*is_on = true;
+}
+
+/* What is on the list, in the order of turns; for free().  Then nothing is. */
+static struct plan_list list_take(struct plan_list *l)
+{
+	struct plan_list taken = { xcalloc(l->n + 1, sizeof(struct plan_row *)), l->n };
+
+	memcpy(taken.rows, l->rows, l->n * sizeof(struct plan_row *));
+	qsort(taken.rows, taken.n, sizeof(struct plan_row *), place_cmp);
+	l->n = 0;
+	return taken;
+}
+
+static int turn_cmp(const void *a, const void *b)
+{
+	const struct plan_row *ra = a, *rb = b;
+	const struct seniority ta = record_turn(ra->record), tb = record_turn(rb->record);
+
+	return seniority_cmp(&ta, &tb);
+}
+
 static void wake_waiting(struct plan *p)
 {
-	for (size_t i = 0; i < p->n; i++)
-		p->rows[i].dirty |=
-			p->rows[i].waits && turn_is_concerned(p->ipam, p->rows[i].record);
+	size_t n;
+	cleanup_free struct record **concerned = waiting_concerned(&p->waiting, p->ipam, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct plan_row key = { .record = concerned[i] };
+		struct plan_row *row = bsearch(&key, p->rows, p->n, sizeof(key), turn_cmp);
+		list_add(&p->dirty, row, &row->dirty);
+	}
 	ipam_freed_seen(p->ipam);
+}
+
+static void decide(struct plan *p, struct plan_row *row)
+{
+	static const struct record_server server = { 0 };
+
+	turn_request_move(row->record, IPAM_RENUMBER_AT_ONCE);
+	struct turn_outcome t = turn_decide(p->ipam, row->record, &server);
+	if (t.waits)
+		waiting_put(&p->waiting, p->ipam, row->record);
+	else
+		waiting_remove(&p->waiting, row->record);
+	row->dirty = false;
+	row->write = t.write;
+	if (record_writes(t.write))
+		list_add(&p->unwritten, row, &row->unwritten);
+	note_change(row);
 }
 
 /* Decides what is to be decided.  True if anything was. */
 static bool decide_round(struct plan *p)
 {
-	static const struct record_server server = { 0 };
-	struct record **records = xcalloc(p->n + 1, sizeof(struct record *));
-	size_t n = 0;
+	struct plan_list dirty = list_take(&p->dirty);
+	cleanup_free struct record **records = xcalloc(dirty.n + 1, sizeof(struct record *));
 
-	for (size_t i = 0; i < p->n; i++)
-		if (p->rows[i].dirty)
-			records[n++] = p->rows[i].record;
-	turn_adopt_all(p->ipam, records, n);
-	for (size_t i = 0; i < p->n; i++) {
-		struct plan_row *row = &p->rows[i];
-		if (!row->dirty)
-			continue;
-		turn_request_move(row->record, IPAM_RENUMBER_AT_ONCE);
-		struct turn_outcome t = turn_decide(p->ipam, row->record, &server);
-		row->dirty = false;
-		row->waits = t.waits;
-		row->write = t.write;
-		row->unwritten = record_writes(t.write);
-		note_change(row);
-	}
-	if (turn_end(p->ipam, records, n))
+	for (size_t i = 0; i < dirty.n; i++)
+		records[i] = dirty.rows[i]->record;
+	turn_adopt_all(p->ipam, records, dirty.n);
+	for (size_t i = 0; i < dirty.n; i++)
+		decide(p, dirty.rows[i]);
+	if (turn_end(p->ipam, records, dirty.n))
 		wake_waiting(p);
-	free(records);
-	return n > 0;
+	free(dirty.rows);
+	return dirty.n > 0;
 }
 
 /*
@@ -89,17 +133,23 @@ static bool decide_round(struct plan *p)
  */
 static void write_round(struct plan *p)
 {
+	struct plan_list unwritten = list_take(&p->unwritten);
 	bool freed = false;
 
-	for (size_t i = 0; i < p->n; i++) {
-		struct plan_row *row = &p->rows[i];
-		if (!row->unwritten || row->dirty)
-			continue;
+	for (size_t i = 0; i < unwritten.n; i++) {
+		struct plan_row *row = unwritten.rows[i];
 		row->unwritten = false;
+		if (row->dirty) {
+			list_add(&p->unwritten, row, &row->unwritten);
+			continue;
+		}
 		record_written(row->record, row->write);
+		if (waiting_has(row->record))
+			waiting_put(&p->waiting, p->ipam, row->record);
 		freed |= turn_settle(p->ipam, row->record,
 		                     (struct record_write){ .ingress = false });
 	}
+	free(unwritten.rows);
 	if (freed)
 		wake_waiting(p);
 }
@@ -107,20 +157,23 @@ static void write_round(struct plan *p)
 /* Nobody is left who could have what is free and has none.  True if anybody moves now. */
 static bool let_move(struct plan *p)
 {
-	bool any = false;
-
 	for (size_t i = 0; i < p->n; i++) {
 		struct plan_row *row = &p->rows[i];
 		if (row->record->may_move || !turn_awaits_move(row->record))
 			continue;
-		row->record->may_move = row->dirty = any = true;
+		row->record->may_move = true;
+		list_add(&p->dirty, row, &row->dirty);
 	}
-	return any;
+	return p->dirty.n > 0;
 }
 
 static void run(struct plan *p)
 {
-	for (size_t i = 0; i < ROUNDS_MAX; i++) {
+	p->dirty.rows = xcalloc(p->n + 1, sizeof(struct plan_row *));
+	p->unwritten.rows = xcalloc(p->n + 1, sizeof(struct plan_row *));
+	for (size_t i = 0; i < p->n; i++)
+		list_add(&p->dirty, &p->rows[i], &p->rows[i].dirty);
+	for (size_t i = 0; i <= p->n * ROUNDS_PER_SERVICE; i++) {
 		if (!decide_round(p) && !let_move(p))
 			return;
 		write_round(p);
@@ -170,7 +223,7 @@ static bool row_init(struct plan_row *row, const struct configuration *c, struct
 {
 	bool any = false;
 
-	*row = (struct plan_row){ .record = r, .service = s, .dirty = true };
+	*row = (struct plan_row){ .record = r, .service = s };
 	for (size_t i = 0; i < SIDES; i++) {
 		struct plan_side *side = &row->sides[i];
 		side->of_interest = is_of_interest(c, plan_part(row, i));
@@ -184,14 +237,6 @@ static bool row_init(struct plan_row *row, const struct configuration *c, struct
 static size_t n_before(const struct plan_row *row)
 {
 	return row->sides[LOAD_BALANCER].n_before + row->sides[EXTERNAL].n_before;
-}
-
-static int turn_cmp(const void *a, const void *b)
-{
-	const struct plan_row *ra = a, *rb = b;
-	const struct seniority ta = record_turn(ra->record), tb = record_turn(rb->record);
-
-	return seniority_cmp(&ta, &tb);
 }
 
 /* Holders by name, then those who wait, by whose turn is earlier. */
@@ -333,10 +378,13 @@ void plan_free(struct plan *p)
 	if (!p)
 		return;
 	for (size_t i = 0; i < p->n; i++) {
+		waiting_remove(&p->waiting, p->rows[i].record);
 		record_free(p->rows[i].record);
 		for (size_t k = 0; k < SIDES; k++)
 			side_fini(&p->rows[i].sides[k]);
 	}
+	free(p->dirty.rows);
+	free(p->unwritten.rows);
 	free(p->rows);
 	free(p->idle);
 	ipam_free(p->ipam);

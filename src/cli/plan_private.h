@@ -10,6 +10,7 @@
 #include "cli/plan.h"
 #include "fairlead/ipam.h"
 #include "fairlead/record.h"
+#include "fairlead/waiting.h"
 
 /* Of one address that the Service has in the end. */
 struct plan_air {
@@ -43,8 +44,14 @@ struct plan_row {
 	struct record *record;
 	const struct kube_service *service; /* while the plan is made; NULL: it cannot be read */
 	struct plan_side sides[SIDES];
-	bool waits, dirty, unwritten;
+	bool dirty, unwritten; /* it is on the list of these */
 	struct record_write write;
+};
+
+/* Some of the rows; with room for all, each at most once. */
+struct plan_list {
+	struct plan_row **rows;
+	size_t n;
 };
 
 struct plan {
@@ -52,6 +59,8 @@ struct plan {
 	struct ipam *ipam;
 	struct plan_row *rows; /* in the order of turns, then in that of printing */
 	size_t n;
+	struct waiting waiting;
+	struct plan_list dirty, unwritten;
 	const struct config_peer **idle; /* peers that no node has */
 	size_t n_idle;
 };

@@ -87,21 +87,19 @@ static void decide(struct record *r)
  * The first waiting Service that cannot be decided before the answer to a write, or the watch, has
  * come: what became free may be for that one.  NULL: there is none.
  */
-static const struct record *first_held_up(const struct controller *ctl)
+static void find_held_up(struct record *r, void *arg)
 {
-	const struct record *r, *first = NULL;
+	const struct record **first = arg;
 
-	DL_FOREACH2(ctl->waiting, r, waiting_next)
 	if (r->dirty && (r->flight == RECORD_PATCHING || r->awaits) &&
-	    (!first || turn_is_earlier(r, first)))
-		first = r;
-	return first;
+	    (!*first || turn_is_earlier(r, *first)))
+		*first = r;
 }
 
 /* Only for a moment: other Services may always have a write under way. */
 static bool gives_way(struct record *r, const struct record *first, int64_t now_ms)
 {
-	if (!first || !(r->waiting || turn_has_none(r)) || !turn_is_earlier(first, r)) {
+	if (!first || !(waiting_has(r) || turn_has_none(r)) || !turn_is_earlier(first, r)) {
 		r->behind_ms = 0;
 		return false;
 	}
@@ -116,11 +114,12 @@ static bool gives_way(struct record *r, const struct record *first, int64_t now_
 /* Those that are to be decided now; the rest stays on the list. */
 static size_t take_dirty(struct controller *ctl, struct record **order)
 {
-	const struct record *first = first_held_up(ctl);
+	const struct record *first = NULL;
 	int64_t now_ms = clock_ms();
 	struct record *r, *next;
 	size_t n = 0;
 
+	waiting_each(&ctl->waiting, find_held_up, &first);
 	DL_FOREACH_SAFE(ctl->dirty, r, next) {
 		if (gives_way(r, first, now_ms))
 			continue;

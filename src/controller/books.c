@@ -13,6 +13,7 @@
 #include "fairlead/clock.h"
 #include "fairlead/mem.h"
 #include "fairlead/turn.h"
+#include "fairlead/waiting.h"
 
 /* ---- lists ---- */
 
@@ -86,21 +87,21 @@ void books_mark(struct record *r)
 
 void books_set_waiting(struct record *r, bool waiting)
 {
-	if (waiting == r->waiting)
-		return;
-	r->waiting = waiting;
 	if (waiting)
-		DL_APPEND2(r->ctl->waiting, r, waiting_prev, waiting_next);
+		waiting_put(&r->ctl->waiting, r->ctl->ipam, r);
 	else
-		DL_DELETE2(r->ctl->waiting, r, waiting_prev, waiting_next);
+		waiting_remove(&r->ctl->waiting, r);
+}
+
+static void mark(struct record *r, void *arg)
+{
+	(void)arg;
+	books_mark(r);
 }
 
 void books_wake_waiting(struct controller *ctl)
 {
-	struct record *r;
-
-	DL_FOREACH2(ctl->waiting, r, waiting_next)
-	books_mark(r);
+	waiting_each(&ctl->waiting, mark, NULL);
 }
 
 /*
@@ -109,27 +110,19 @@ void books_wake_waiting(struct controller *ctl)
  */
 void books_wake_concerned(struct controller *ctl)
 {
-	struct record *r, **heirs = NULL;
-	size_t n = 0, cap = 0;
+	size_t n, n_heirs = 0;
 
 	ctl->wake = false;
 	ctl->calls->freed(ctl);
-	DL_FOREACH2(ctl->waiting, r, waiting_next)
-	{
-		if (!turn_is_concerned(ctl->ipam, r))
-			continue;
-		books_mark(r);
-		if (!turn_names_any(r))
-			continue;
-		ARRAY_RESERVE(heirs, cap, n + 1);
-		heirs[n++] = r;
-	}
+	cleanup_free struct record **concerned = waiting_concerned(&ctl->waiting, ctl->ipam, &n);
 	ipam_freed_seen(ctl->ipam);
-	if (n > 0) {
-		turn_sort(heirs, n);
-		turn_adopt_all(ctl->ipam, heirs, n);
+	for (size_t i = 0; i < n; i++) {
+		books_mark(concerned[i]);
+		if (turn_names_any(concerned[i]))
+			concerned[n_heirs++] = concerned[i];
 	}
-	free(heirs);
+	turn_sort(concerned, n_heirs);
+	turn_adopt_all(ctl->ipam, concerned, n_heirs);
 }
 
 void books_settle(struct controller *ctl)
@@ -157,6 +150,8 @@ void books_adopt(struct controller *ctl, struct record *r)
 {
 	if (!ctl->ipam)
 		return;
+	if (waiting_has(r))
+		waiting_put(&ctl->waiting, ctl->ipam, r);
 	books_tell_time(ctl);
 	bool concerns = turn_adopt(ctl->ipam, r);
 	if (!ctl->leading)
@@ -252,7 +247,8 @@ void books_free(struct controller *ctl)
 
 	HASH_ITER(hh, ctl->records, r, next) {
 		HASH_DEL(ctl->records, r);
+		waiting_remove(&ctl->waiting, r);
 		record_free(r);
 	}
-	ctl->dirty = ctl->due = ctl->waiting = ctl->queue = NULL;
+	ctl->dirty = ctl->due = ctl->queue = NULL;
 }

@@ -28,6 +28,7 @@
 #include "fairlead/metrics.h"
 #include "fairlead/options.h"
 #include "fairlead/record.h"
+#include "fairlead/waiting.h"
 
 #define CONTROLLER_NAME "fairlead.io/controller"
 #define CONTROLLER_LEASE "fairlead-controller"
@@ -169,7 +170,8 @@ struct controller {
 
 	struct config_state config;
 	struct ipam *ipam; /* NULL while no configuration is in force */
-	struct record *records, *dirty, *due, *waiting;
+	struct waiting waiting;
+	struct record *records, *dirty, *due;
 	struct record *queue; /* QUEUED, in the order of their decisions */
 	size_t n_in_flight;
 	int64_t open_until_ms;      /* a write that got no answer may take effect until then */

@@ -175,6 +175,7 @@ static void end_for_all(struct ipam *ipam, struct ipam_cooling *cooling)
 	struct ipam_pool *pool = ipam_pool_of(ipam, &cooling->addr);
 
 	pool->freed[ipam_family_index(cooling->addr.family)] = true;
+	ipam_note_freed(ipam, &cooling->addr);
 	end_cooling(ipam, cooling);
 }
 

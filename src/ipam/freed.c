@@ -264,8 +264,37 @@ bool ipam_is_concerned(const struct ipam *ipam, const char *key, const struct ip
 	         waits_for_cooling(&c) || has_company(&c) || is_open(&c)));
 }
 
+/* A reservation may be for a family that it asks for, too. */
+bool ipam_goes_by_name(const struct ipam *ipam, const char *key, const struct ipam_request *r)
+{
+	if (r->wish != IPAM_WISH_ADDRESS)
+		return true;
+	for (size_t i = 0; i < r->n_families; i++)
+		if (!asks_for(r, r->families[i]))
+			return false;
+	return !r->tenancy && !ipam_has_reservation(ipam, key);
+}
+
+void ipam_note_freed(struct ipam *ipam, const struct addr *a)
+{
+	ARRAY_RESERVE(ipam->freed, ipam->cap_freed, ipam->n_freed + 1);
+	ipam->freed[ipam->n_freed++] = *a;
+}
+
+const struct addr *ipam_freed(const struct ipam *ipam, size_t *ret_n)
+{
+	*ret_n = ipam->n_freed;
+	return ipam->freed;
+}
+
+bool ipam_freed_more(const struct ipam *ipam)
+{
+	return ipam->freed_quotas || ipam->reordered_in == ipam->span;
+}
+
 void ipam_freed_seen(struct ipam *ipam)
 {
+	ipam->n_freed = 0;
 	for (size_t i = 0; i < ipam->n_pools; i++)
 		memset(ipam->pools[i].freed, 0, sizeof(ipam->pools[i].freed));
 	ipam_quotas_seen(ipam);

@@ -105,6 +105,7 @@ void ipam_free(struct ipam *ipam)
 			runs_fini(&ipam->pools[i].runs[f]);
 			runs_fini(&ipam->pools[i].squatted[f]);
 		}
+	free(ipam->freed);
 	free(ipam->pools);
 	free(ipam->position);
 	configuration_unref(ipam->config);
@@ -253,6 +254,7 @@ static void let_go(struct ipam *ipam, const struct ipam_service *s, const struct
 	if (!gone)
 		return;
 	holding_free(ipam, h);
+	ipam_note_freed(ipam, a);
 	if (!pool)
 		return;
 	count_used(ipam, pool, a, false);

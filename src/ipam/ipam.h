@@ -156,6 +156,8 @@ struct ipam {
 	struct ipam_cooler *coolers;   /* by Service */
 	bool balances;                 /* some pools go by how much of them is in use */
 	uint64_t span;                 /* from one ipam_freed_seen() to the next; the first is 1 */
+	struct addr *freed;            /* in this one */
+	size_t n_freed, cap_freed;
 	uint64_t gained_in;            /* the last in which any Service that shares gained one */
 	/*
 	 * One of those that go by use is for namespaces by their labels, which may not be known;
@@ -207,6 +209,11 @@ void ipam_service_drop(struct ipam *ipam, struct ipam_service *s);
 const struct ipam_tenant *ipam_tenants_of(const struct ipam *ipam, const struct addr *a);
 /* The first of them, or NULL. */
 const struct ipam_service *ipam_holder_of(const struct ipam *ipam, const struct addr *a);
+
+/* ---- freed.c ---- */
+
+/* Nobody has the address any more, or it began or ended to cool down. */
+void ipam_note_freed(struct ipam *ipam, const struct addr *a);
 
 /* ---- tenants.c ---- */
 
@@ -264,6 +271,8 @@ void ipam_free_namespaces(struct ipam *ipam);
 /* Takes the pool's reservations in, once the pools are in order. */
 void ipam_reserve(struct ipam *ipam, const struct config_pool *pool);
 void ipam_free_reservations(struct ipam *ipam);
+/* Is anything reserved for the Service with this key? */
+bool ipam_has_reservation(const struct ipam *ipam, const char *key);
 /* Is it reserved, and not for the Service with this key? */
 bool ipam_is_anothers(const struct ipam *ipam, const char *key, const struct addr *a);
 /* And does that Service not have it, to share it? */

@@ -70,6 +70,11 @@ const char *ipam_reserved_for(const struct ipam *ipam, const struct addr *a)
 	return r ? r->service : NULL;
 }
 
+bool ipam_has_reservation(const struct ipam *ipam, const char *key)
+{
+	return find_booking(ipam, key) != NULL;
+}
+
 bool ipam_is_anothers(const struct ipam *ipam, const char *key, const struct addr *a)
 {
 	const char *service = ipam_reserved_for(ipam, a);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`fairlead plan` of 10 000 Services, half of which hold an address: from start to exit, from JSON and from YAML.
+"""`fairlead plan` of 10 000 Services, half of which hold an address: from start to exit, from JSON and from YAML; and of
+10 000 that each ask for the next one's address.
 
 The yardstick is json.loads() of the same JSON in this Python.
 """
@@ -19,9 +20,13 @@ SERVICES = 10_000
 RUNS = 10
 
 
+def address(i: int) -> str:
+    return f"10.50.{i // 250}.{i % 250 + 1}"
+
+
 def service(i: int) -> dict[str, Any]:
     cluster_ip = f"10.96.{i // 250}.{i % 250 + 1}"
-    held = [{"ip": f"10.50.{i // 250}.{i % 250 + 1}", "ipMode": "VIP"}]
+    held = [{"ip": address(i), "ipMode": "VIP"}]
     return {
         "apiVersion": "v1",
         "kind": "Service",
@@ -47,6 +52,14 @@ def service(i: int) -> dict[str, Any]:
     }
 
 
+def chained(i: int) -> dict[str, Any]:
+    """It has an address, and asks for that of the next one."""
+    asker = service(i)
+    asker["status"] = {"loadBalancer": {"ingress": [{"ip": address(i), "ipMode": "VIP"}]}}
+    asker["metadata"]["annotations"] = {"fairlead.io/addresses": address(i + 1)}
+    return asker
+
+
 def timed(work: Callable[[], object]) -> list[float]:
     took = []
     for _ in range(RUNS):
@@ -70,4 +83,6 @@ def run(lab: Lab) -> None:
     as_yaml.write_text("".join(f"---\n{json.dumps(s, indent=1)}\n" for s in services), encoding="utf-8")
     figures.report(f"plan of {SERVICES} Services, from JSON", timed(lambda: plan(lab, config, as_json)))
     figures.report(f"plan of {SERVICES} Services, from YAML", timed(lambda: plan(lab, config, as_yaml)))
+    as_json.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": [chained(i) for i in range(SERVICES)]}))
+    figures.report(f"plan of {SERVICES} Services, each of which asks for the next one's address", timed(lambda: plan(lab, config, as_json)))
     figures.report("yardstick: json.loads() of the same", timed(lambda: json.loads(text)))

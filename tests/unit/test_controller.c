@@ -858,7 +858,13 @@ static void wait_to_be_at(const char *name, const char *ip)
 
 static bool some_service_waits(void)
 {
-	return scene.ctl.waiting;
+	return scene.ctl.waiting.open || scene.ctl.waiting.by_name;
+}
+
+static void is_woken(struct record *r, void *arg)
+{
+	(void)arg;
+	assert_true(r->dirty);
 }
 
 static void take_in(const char *addresses)
@@ -976,7 +982,7 @@ static void test_many_that_go_wake_those_that_wait_once(void **state)
 	scene.ctl.calls = &counting;
 	n_freed = 0;
 	HASH_ITER(hh, scene.ctl.records, r, next) {
-		if (r->waiting)
+		if (waiting_has(r))
 			continue;
 		n_holders++;
 		services_ops.remove("default", r->name, "", &scene.ctl);
@@ -985,8 +991,7 @@ static void test_many_that_go_wake_those_that_wait_once(void **state)
 	assert_int_equal(n_freed, 0);
 	books_settle(&scene.ctl);
 	assert_int_equal(n_freed, 1);
-	for (r = scene.ctl.waiting; r; r = r->waiting_next)
-		assert_true(r->dirty);
+	waiting_each(&scene.ctl.waiting, is_woken, NULL);
 	books_settle(&scene.ctl);
 	assert_int_equal(n_freed, 1);
 	scene.ctl.calls = calls;

@@ -53,6 +53,7 @@ static void end(void)
 
 	HASH_ITER(hh, ctl.records, r, next) {
 		HASH_DEL(ctl.records, r);
+		books_set_waiting(r, false);
 		record_free(r);
 	}
 	machines_free(&ctl);
