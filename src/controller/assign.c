@@ -85,7 +85,7 @@ static void decide(struct record *r)
 
 /*
  * The first waiting Service that cannot be decided before the answer to a write, or the watch, has
- * come: what became free may be for that one.  NULL: there is none.
+ * come: what became free may be for that one.
  */
 static void find_held_up(struct record *r, void *arg)
 {

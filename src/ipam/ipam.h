@@ -158,7 +158,7 @@ struct ipam {
 	uint64_t span;                 /* from one ipam_freed_seen() to the next; the first is 1 */
 	struct addr *freed;            /* in this one */
 	size_t n_freed, cap_freed;
-	uint64_t gained_in;            /* the last in which any Service that shares gained one */
+	uint64_t gained_in; /* the last in which any Service that shares gained one */
 	/*
 	 * One of those that go by use is for namespaces by their labels, which may not be known;
 	 * the last span in which the order of these may have changed.
