@@ -26,7 +26,7 @@ void *xmemdup(const void *p, size_t size) __attribute__((returns_nonnull));
 
 /*
  * Grows the array at *@array (elements of @size bytes, @cap of them allocated) so that @want fit;
- * doubles, so a loop of appends is linear.  Use through ARRAY_RESERVE.
+ * what is allocated doubles, so a loop of appends is linear.  Use through ARRAY_RESERVE.
  */
 void mem_reserve(void **array, size_t *cap, size_t want, size_t size);
 #define ARRAY_RESERVE(array, cap, want) \

@@ -85,7 +85,7 @@ void mem_reserve(void **array, size_t *cap, size_t want, size_t size)
 {
 	if (want <= *cap)
 		return;
-	size_t grown = *cap ? *cap * 2 : 8;
+	size_t grown = *cap * 2;
 	if (grown < want)
 		grown = want;
 	*array = xreallocarray(*array, grown, size);
