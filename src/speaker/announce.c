@@ -28,8 +28,9 @@ struct announce {
 	announce_changed_cb *changed;
 	void *arg;
 	struct holder *holders;
-	struct served *served;        /* by layer 2 */
-	struct announcement *pending; /* candidates that are not eligible yet */
+	struct served *served;         /* by layer 2 */
+	struct announcement *pending;  /* candidates that are not eligible yet */
+	struct announcement *eligible; /* by BGP */
 	size_t n_pending;
 	size_t n_nowhere;
 	uint64_t routes_revision, candidates_revision;
@@ -126,6 +127,10 @@ static void set_eligible(struct announce *t, struct announcement *a, bool eligib
 		served_touch(t->served, a);
 		return;
 	}
+	if (eligible)
+		DL_APPEND2(t->eligible, a, eligible_prev, eligible_next);
+	else
+		DL_DELETE2(t->eligible, a, eligible_prev, eligible_next);
 	a->route = REASON_BgpPending;
 	t->routes_revision++;
 	t->withdrawn |= !eligible;
@@ -485,13 +490,13 @@ uint64_t announce_waits_since(const struct announce *t, const char *key)
 void announce_routes(struct announce *t, enum reason (*reason_of)(const struct addr *a, void *arg),
                      void *arg)
 {
-	for (struct holder *h = t->holders; h; h = h->hh.next)
-		for (struct announcement *a = h->first; a; a = a->next) {
-			if (a->protocol != PROTOCOL_BGP || !a->eligible)
-				continue;
-			a->route = reason_of(&a->addr, arg);
-			refresh(t, a, a->owner);
-		}
+	struct announcement *a;
+
+	DL_FOREACH2(t->eligible, a, eligible_next)
+	{
+		a->route = reason_of(&a->addr, arg);
+		refresh(t, a, a->owner);
+	}
 }
 
 /* ---- reading ---- */

@@ -57,6 +57,8 @@ struct announcement {
 	/* Among the candidates that are not eligible yet. */
 	bool pending;
 	struct announcement *pending_prev, *pending_next;
+	/* Among those that are eligible by BGP. */
+	struct announcement *eligible_prev, *eligible_next;
 };
 
 #endif
