@@ -178,20 +178,10 @@ void decide_endpoints_fini(struct decide_endpoints *e);
 bool decide_is_external(const struct view_service *s, const struct view_port *port, uint8_t family);
 
 /*
- * What a Service may take in one family: where a rule is written for each endpoint of each port,
- * and where elements of maps are.
+ * What keeps a data plane of the speakers from carrying the Service, as far as that hangs on its
+ * size and that of others; REASON_Candidate: nothing does.  @by_rules: it is made of rules, rather
+ * than of elements.
  */
-#define DECIDE_RULES_MAX 40000
-#define DECIDE_ELEMENTS_MAX 2500000
-/*
- * Whether the Service takes more than that in either family: the speakers' data plane does not
- * carry it, on any node.  @by_rules: by which of the two they do it.
- */
-bool decide_is_too_large(const struct view_service *s, bool by_rules);
-/*
- * Whether it takes long to build (forward.h): it is too large to be carried by rules, whoever
- * carries it.
- */
-bool decide_is_large(const struct view_service *s);
+enum reason decide_by_size(const struct view_service *s, bool by_rules);
 
 #endif

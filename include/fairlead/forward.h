@@ -39,7 +39,7 @@ struct forward_node {
 };
 
 /*
- * The ports of a Service that is large (decide_is_large()), built some at a time, pass after pass.
+ * The ports of a Service that is large (size_is_large()), built some at a time, pass after pass.
  * Between two steps the Service may change: what was built is as it was then, so that another pass
  * has to follow, and if it has other ports now, the pass begins anew by itself.
  */

@@ -297,15 +297,20 @@
 
 /* ---- The data plane ---- */
 #define LIMITS_PROXY_ELSEWHERE(X) \
-	X(DECIDE_RULES_MAX, 40000, "rules", \
+	X(SIZE_RULES_MAX, 40000, "rules", \
 	  "rules that a Service takes in one family, in mode `iptables`", \
 	  "it is not carried and not announced, on any node", \
 	  "`TooLarge`: an Event on the Service, `fairlead_decision`, `fairlead explain`") \
-	X(DECIDE_ELEMENTS_MAX, 2500000, "elements", \
-	  "elements that a Service takes in one family, in the modes `nftables` and `ipvs`; all Services together have no bound, " \
-	  "and an element takes about 60 bytes of the speaker's memory and two or three times as much of the kernel's", \
+	X(SIZE_ELEMENTS_MAX, 2500000, "elements", \
+	  "elements that a Service takes in one family, in the modes `nftables` and `ipvs`; an element takes about 60 bytes of the " \
+	  "speaker's memory and two or three times as much of the kernel's", \
 	  "as above", \
 	  "as above") \
+	X(SIZE_ALL_ELEMENTS_MAX, 5000000, "elements", \
+	  "elements that all large Services take together, in both families, in the modes `nftables` and `ipvs`; large is a Service " \
+	  "that would take more than 40000 rules in mode `iptables`, as with 10000 endpoints of all its ports together", \
+	  "the oldest are carried; one with which there would be more is not, and not announced, on any node, until there is room", \
+	  "`CrowdedOut`: an Event on the Service, `fairlead_decision`, `fairlead explain`") \
 	X(SPEC_MAX_PORTS, 256, "ports", \
 	  "ports of a Service that are carried", \
 	  "it is carried without the others", \

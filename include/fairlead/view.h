@@ -196,6 +196,14 @@ bool view_touch(struct view *v, const char *key, const struct addr *a);
  */
 const struct view_service *const *view_take_dirty(struct view *v, size_t *ret_n);
 void view_clean(struct view *v);
+/*
+ * Which of the large Services (size.h) have room in a data plane made of elements: the oldest come
+ * first, and one that would exceed SIZE_ALL_ELEMENTS_MAX is left out.  Judged by view_settle(),
+ * which view_take_dirty() begins with and whose reader need not be there otherwise; it makes those
+ * dirty whose answer has changed.  O(log n) for each of these, and for each dirty one.
+ */
+void view_settle(struct view *v);
+bool view_has_room(const struct view_service *s);
 bool view_is_dirty(const struct view *v);
 /* Grows with every change of the nodes or of the configuration. */
 uint64_t view_revision(const struct view *v);
@@ -240,6 +248,8 @@ const struct view_address *view_address_of(const struct view_service *s, const s
  * cluster IP.
  */
 bool view_has_family(const struct view_service *s, uint8_t family);
+/* Whether it is there for the cluster's service proxy at all, in that family. */
+bool view_is_for_proxies(const struct view_service *s, uint8_t family);
 /*
  * All Services that may have @a from outside: excludes those that leave it to others by ipMode
  * Proxy, and those that name it in spec.externalIPs without a confirmed record of it and without

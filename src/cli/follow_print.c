@@ -6,6 +6,7 @@
 
 #include "cli/follow_private.h"
 #include "fairlead/buf.h"
+#include "fairlead/decide.h"
 #include "fairlead/kube_types.h"
 #include "fairlead/mem.h"
 #include "fairlead/out.h"
@@ -135,6 +136,16 @@ static void say_missed(const struct follow *f, const struct packet_answer *a, st
 	}
 }
 
+static void say_not_carried(const struct follow *f, const struct follow_node *n, struct buf *out)
+{
+	enum reason reason = decide_by_size(f->in.service, n->options.mode == PROXY_IPTABLES);
+
+	buf_printf(out, "not carried: the speakers forward nothing for the Service in IPv%d",
+	           f->packet.to.family);
+	if (reason != REASON_Candidate)
+		buf_printf(out, ": %s: %s", reason_name(reason), reason_sentence(reason));
+}
+
 static void say(const struct follow *f, const struct follow_node *n, struct buf *out)
 {
 	const struct packet_answer *a = &n->answer;
@@ -143,9 +154,7 @@ static void say(const struct follow *f, const struct follow_node *n, struct buf 
 		buf_printf(out, "it is %s that has this port there: ask for that Service",
 		           f->other->key);
 	else if (!n->carried)
-		buf_printf(out,
-		           "not carried: the speakers forward nothing for the Service in IPv%d",
-		           f->packet.to.family);
+		say_not_carried(f, n, out);
 	else if (a->end != PACKET_SERVED)
 		say_missed(f, a, out);
 	else if (a->fate == TRAFFIC_FORWARD)

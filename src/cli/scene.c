@@ -50,6 +50,7 @@ static void fill(struct view *v, const struct state *s, const struct kube_node *
 	free(slices);
 	for (size_t i = 0; i < n_nodes; i++)
 		view_upsert_node(v, nodes[i]);
+	view_settle(v);
 }
 
 int scene_open(struct scene *s, const struct command_options *o, struct gather *g, struct err *e)

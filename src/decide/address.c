@@ -16,6 +16,7 @@
 #include "decide/private.h"
 #include "fairlead/configuration.h"
 #include "fairlead/seniority.h"
+#include "fairlead/size.h"
 
 /* ---- kinds and admission ---- */
 
@@ -193,13 +194,19 @@ static enum reason about_service(const struct decision *d)
 	return REASON_Candidate;
 }
 
+enum reason decide_by_size(const struct view_service *s, bool by_rules)
+{
+	if (size_is_too_large(s, by_rules))
+		return REASON_TooLarge;
+	return by_rules || view_has_room(s) ? REASON_Candidate : REASON_CrowdedOut;
+}
+
 static enum reason about_size(const struct decision *d)
 {
 	const struct view_node_rules rules = view_node_rules(d->view);
 
-	return rules.forwards && !d->service->foreign_proxy &&
-	                       decide_is_too_large(d->service, rules.by_rules)
-	               ? REASON_TooLarge
+	return rules.forwards && !d->service->foreign_proxy
+	               ? decide_by_size(d->service, rules.by_rules)
 	               : REASON_Candidate;
 }
 

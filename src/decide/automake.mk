@@ -7,8 +7,7 @@ libfairlead_a_SOURCES += \
 	src/decide/forward.c \
 	src/decide/message.c \
 	src/decide/node.c \
-	src/decide/private.h \
-	src/decide/size.c
+	src/decide/private.h
 noinst_HEADERS += \
 	include/fairlead/decide.h \
 	include/fairlead/facts.h \

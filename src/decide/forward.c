@@ -26,9 +26,7 @@ static const struct addr *cluster_ip(const struct view_service *s, uint8_t famil
 
 static bool is_wanted(const struct view_service *s, uint8_t family, bool by_rules)
 {
-	return s->known && !s->foreign_proxy && !s->proxyless &&
-	       !decide_is_too_large(s, by_rules) && s->type != KUBE_EXTERNAL_NAME && s->n_ports &&
-	       cluster_ip(s, family);
+	return view_is_for_proxies(s, family) && decide_by_size(s, by_rules) == REASON_Candidate;
 }
 
 bool forward_wanted(const struct view *v, const struct view_service *s, uint8_t family)

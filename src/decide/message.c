@@ -6,6 +6,7 @@
 #include "decide/private.h"
 #include "fairlead/configuration.h"
 #include "fairlead/kube_types.h"
+#include "fairlead/size.h"
 
 /* Words, by reason.  By which configuration; one that is only tried has no generation. */
 static void add_generation(const struct view *v, struct buf *out)
@@ -37,9 +38,15 @@ static void about_pool(const struct decision *d, struct buf *out)
 static void about_size(const struct view *v, struct buf *out)
 {
 	if (view_node_rules(v).by_rules)
-		buf_printf(out, ": more than %d rules in one family", DECIDE_RULES_MAX);
+		buf_printf(out, ": more than %d rules in one family", SIZE_RULES_MAX);
 	else
-		buf_printf(out, ": more than %d elements in one family", DECIDE_ELEMENTS_MAX);
+		buf_printf(out, ": more than %d elements in one family", SIZE_ELEMENTS_MAX);
+}
+
+static void about_room(const struct view_service *s, struct buf *out)
+{
+	buf_printf(out, ": it takes %zu elements, and all of them together may take %d",
+	           size_of_large(s), SIZE_ALL_ELEMENTS_MAX);
 }
 
 /* The entries of the pool's layer2 that are for the Service, whatever the node. */
@@ -84,6 +91,8 @@ void decide_message(const struct decision *d, enum reason reason, const char *no
 		           configuration_peer_of(view_configuration(d->view), a)->name);
 	else if (reason == REASON_TooLarge)
 		about_size(d->view, out);
+	else if (reason == REASON_CrowdedOut)
+		about_room(s, out);
 	else if (reason == REASON_NodeAddress || reason == REASON_AddressOfApiServer)
 		buf_printf(out, ": %s", addr_str(a));
 }

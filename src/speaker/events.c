@@ -103,8 +103,8 @@ static void emit_on_service(const struct speaker *sp, const struct announcement 
 /* Reasons that are worth an Event on their Service. */
 static bool is_worth_telling(enum reason r)
 {
-	return r == REASON_BgpPrefixTaken || r == REASON_TooLarge || r == REASON_TwoOwners ||
-	       r == REASON_RulesRefused;
+	return r == REASON_BgpPrefixTaken || r == REASON_TooLarge || r == REASON_CrowdedOut ||
+	       r == REASON_TwoOwners || r == REASON_RulesRefused;
 }
 
 void speaker_tell_of_service(struct speaker *sp, const struct announcement *a, enum reason old)

@@ -3,7 +3,7 @@
 #define FAIRLEAD_SPEAKER_LARGE_H
 
 /*
- * Services that are so large that nothing may wait until they are built (decide_is_large()): they
+ * Services that are so large that nothing may wait until they are built (size_is_large()): they
  * are built a slice in each turn of the event loop, one after the other.  What they are made of is
  * kept, so that whatever has not changed is shared by what is built next.
  */

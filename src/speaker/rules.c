@@ -14,6 +14,7 @@
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
 #include "fairlead/out.h"
+#include "fairlead/size.h"
 #include "speaker/effector.h"
 #include "speaker/events.h"
 #include "speaker/large.h"
@@ -65,7 +66,7 @@ static void set(struct speaker *sp, const struct view_service *s)
 {
 	bool wanted = forward_wanted(sp->view, s, 4) || forward_wanted(sp->view, s, 6);
 
-	if (sp->large && wanted && decide_is_large(s)) {
+	if (sp->large && wanted && size_is_large(s)) {
 		large_set(sp->large, s->key, announce_waits_since(sp->announce, s->key));
 	} else {
 		if (sp->large)

@@ -80,6 +80,12 @@ bool view_has_family(const struct view_service *s, uint8_t family)
 	return false;
 }
 
+bool view_is_for_proxies(const struct view_service *s, uint8_t family)
+{
+	return s->known && !s->foreign_proxy && !s->proxyless && s->type != KUBE_EXTERNAL_NAME &&
+	       s->n_ports && view_has_family(s, family);
+}
+
 /* ---- the index ---- */
 
 /*

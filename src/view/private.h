@@ -8,6 +8,7 @@
 #include "fairlead/table.h"
 #include "fairlead/view.h"
 #include "view/intern.h"
+#include "view/ration.h"
 
 /* kube-proxy passes over Services and slices with either of them, whatever the value. */
 #define VIEW_LABEL_PROXY_NAME "service.kubernetes.io/service-proxy-name"
@@ -27,6 +28,7 @@ struct service {
 	/* of another Service that had this name, or will have it, or for another proxy */
 	const struct view_slice *strays;
 	struct table_link link;
+	struct ration_share *share; /* NULL: it is not large */
 	bool dirty;
 	char key[];
 };
@@ -69,6 +71,7 @@ struct view {
 	size_t n_needed;
 	struct configuration *config;
 	uint64_t generation, revision;
+	struct ration ration; /* of elements, among large Services */
 	struct service **dirty;
 	size_t n_dirty, cap_dirty;
 	struct view_stats stats;

@@ -204,6 +204,7 @@ void view_service_reap(struct view *v, struct service *s)
 {
 	if (s->pub.known || s->pub.slices || s->strays || s->dirty)
 		return;
+	ration_leave(&v->ration, s->share);
 	table_remove(&v->services, s);
 	content_fini(v, &s->pub);
 	intern_drop(&v->strings, s->pub.namespace);

@@ -16,6 +16,7 @@
 
 #include "fairlead/clock.h"
 #include "fairlead/mem.h"
+#include "fairlead/size.h"
 #include "view/private.h"
 
 /* ---- one node ---- */
@@ -103,6 +104,7 @@ struct view *view_new(const char *node, const char *load_balancer_class)
 
 	v->services.kind = &view_service_kind;
 	v->slices.kind = &view_slice_kind;
+	v->ration.bound = SIZE_ALL_ELEMENTS_MAX;
 	v->class = xstrdup_null(load_balancer_class);
 	v->self = intern_get(&v->strings, node);
 	return v;
@@ -148,11 +150,46 @@ void view_mark(struct view *v, struct service *s)
 	v->dirty[v->n_dirty++] = s;
 }
 
+/* Whatever changes a Service's size or age has made it dirty. */
+static void ask_for_room(struct view *v, struct service *s)
+{
+	const struct seniority order = { s->pub.created_us, s->pub.namespace, s->pub.name };
+	size_t n = size_of_large(&s->pub);
+
+	if (s->share && ration_amount(s->share) == n &&
+	    ration_order(s->share)->creation_us == order.creation_us)
+		return;
+	ration_leave(&v->ration, TAKE(s->share));
+	if (n)
+		s->share = ration_ask(&v->ration, &order, n, s);
+}
+
+void view_settle(struct view *v)
+{
+	size_t n = v->n_dirty;
+	struct service *s;
+
+	for (size_t i = 0; i < n; i++)
+		ask_for_room(v, v->dirty[i]);
+	while ((s = ration_settle(&v->ration))) {
+		view_mark(v, s);
+		view_mark_company(v, s);
+	}
+}
+
+bool view_has_room(const struct view_service *pub)
+{
+	const struct service *s = (const struct service *)(const void *)pub;
+
+	return !s->share || ration_has(s->share);
+}
+
 const struct view_service *const *view_take_dirty(struct view *v, size_t *ret_n)
 {
 	/* A struct service begins with its public part, so that the one array serves both. */
 	_Static_assert(offsetof(struct service, pub) == 0, "the public part comes first");
 
+	view_settle(v);
 	for (size_t i = 0; i < v->n_dirty; i++)
 		v->dirty[i]->pub.passes++;
 	v->stats.passes += v->n_dirty;

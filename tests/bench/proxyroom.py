@@ -249,7 +249,7 @@ class Catalogue:
             },
         }
 
-    # With 38 endpoints it is the most that mode iptables takes (DECIDE_RULES_MAX); more is TooLarge there.
+    # With 38 endpoints it is the most that mode iptables takes (SIZE_RULES_MAX); more is TooLarge there.
     LARGE_PORTS = 256
     _SLICE_PORTS, _SLICE_ENDPOINTS = 100, 1000  # the most that the API takes
 

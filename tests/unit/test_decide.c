@@ -6,6 +6,7 @@
 #include "fairlead/buf.h"
 #include "fairlead/decide.h"
 #include "fairlead/mem.h"
+#include "fairlead/size.h"
 #include "world.h"
 
 static struct view *world(void)
@@ -292,7 +293,7 @@ static void endpoints_that_are_not_used_count(void **state)
 		struct decision d = decide_address(v, s, &a);
 		if (d.reason != cases[i].reason)
 			fail_msg("%zu: %s", i, reason_name(d.reason));
-		if (decide_is_large(s) != cases[i].large)
+		if (size_is_large(s) != cases[i].large)
 			fail_msg("%zu: large or not", i);
 		view_free(v);
 	}

@@ -286,6 +286,38 @@ static void a_scheduler_that_a_node_lacks_is_named(void **state)
 	tear_down(&c);
 }
 
+/* By the mode of each node. */
+static void what_is_too_large_is_not_carried(void **state)
+{
+	cleanup(buf_fini) struct buf text = BUF_INIT;
+	struct cluster c;
+	struct packet p;
+	struct err e = ERR_INIT;
+	struct out o;
+
+	(void)state;
+	set_up(&c);
+	for (int k = 0; k < 11; k++) {
+		cleanup(buf_fini) struct buf endpoints = BUF_INIT;
+		cleanup_free char *name = xasprintf("w%d", k);
+		for (int i = 0; i < 1000; i++)
+			buf_printf(&endpoints, "10.%d.%d.%d ", k, i / 250, i % 250);
+		world_slice(c.view, "web", name, buf_str(&endpoints));
+	}
+	assert_int_equal(follow_parse("203.0.113.9", "192.0.2.1:80", &p, &e), 0);
+	struct follow *f = follow_new(&c.in, &p);
+	put(f, "n2", "{\"proxy\":{\"mode\":\"nftables\"}}");
+	out_init(&o, OUT_TEXT, &text);
+	follow_print(f, &o);
+	out_fini(&o);
+	assert_non_null(strstr(buf_str(&text), "forward nothing for the Service in IPv4: TooLarge: "
+	                                       "the Service has more ports and endpoints"));
+	assert_false(f->nodes[0].carried);
+	assert_true(f->nodes[1].carried);
+	follow_free(f);
+	tear_down(&c);
+}
+
 /* A speaker's list is what came from the network. */
 static void a_list_without_end_is_cut(void **state)
 {
@@ -316,6 +348,7 @@ int main(void)
 		cmocka_unit_test(another_service_comes_before_a_guard),
 		cmocka_unit_test(each_speaker_speaks_for_its_node),
 		cmocka_unit_test(a_scheduler_that_a_node_lacks_is_named),
+		cmocka_unit_test(what_is_too_large_is_not_carried),
 		cmocka_unit_test(a_list_without_end_is_cut),
 	};
 

@@ -10,11 +10,14 @@
  *
  * The tables of the modes nftables and ipvs have elements, which are planned and written piece by
  * piece, so that a large Service holds up nobody.  What it costs is memory: an element takes about
- * 60 bytes here, and two or three times as much of the kernel's.
+ * 60 bytes here, and two or three times as much of the kernel's.  So all that are large have a
+ * bound together as well, and the oldest of them come first (ration.h).
  */
 #include "config.h"
 
-#include "fairlead/decide.h"
+#include "fairlead/size.h"
+
+#include "fairlead/mem.h"
 
 struct cost {
 	size_t endpoint;        /* of each port */
@@ -29,14 +32,14 @@ struct cost {
  * each table.
  */
 static const struct cost by_rule = {
-	.endpoint = 4, .affinity = 1, .local = 1, .address = 2, .max = DECIDE_RULES_MAX
+	.endpoint = 4, .affinity = 1, .local = 1, .address = 2, .max = SIZE_RULES_MAX
 };
 /* An endpoint may be in both sets of its port; addresses have a way, and perhaps a short cut. */
 static const struct cost by_element = { .endpoint = 1,
 	                                .affinity = 1,
 	                                .local = 1,
 	                                .address = 2,
-	                                .max = DECIDE_ELEMENTS_MAX,
+	                                .max = SIZE_ELEMENTS_MAX,
 	                                .kept = true };
 
 static size_t n_usable(const struct cost *c, const struct view_slice *slice)
@@ -99,15 +102,28 @@ static bool exceeds(const struct cost *c, const struct view_service *s)
 	return size_of(c, s, 4) > c->max || size_of(c, s, 6) > c->max;
 }
 
-bool decide_is_too_large(const struct view_service *s, bool by_rules)
+bool size_is_too_large(const struct view_service *s, bool by_rules)
 {
 	return exceeds(by_rules ? &by_rule : &by_element, s);
 }
 
-bool decide_is_large(const struct view_service *s)
+bool size_is_large(const struct view_service *s)
 {
 	struct cost c = by_rule;
 
 	c.kept = true; /* which are looked at, whether or not they have rules */
 	return exceeds(&c, s);
+}
+
+size_t size_of_large(const struct view_service *s)
+{
+	static const uint8_t families[] = { 4, 6 };
+	size_t n = 0;
+
+	if (!size_is_large(s) || exceeds(&by_element, s))
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(families); i++)
+		if (view_is_for_proxies(s, families[i]))
+			n += size_of(&by_element, s, families[i]);
+	return n;
 }
