@@ -325,6 +325,13 @@ TESTS += tests/unit/test_proxy_nft_tables
 tests_unit_test_proxy_nft_tables_SOURCES = tests/unit/test_proxy_nft_tables.c tests/unit/unit.h
 tests_unit_test_proxy_nft_tables_LDADD = $(UNIT_LDADD)
 
+check_PROGRAMS += tests/unit/test_relay
+TESTS += tests/unit/test_relay
+tests_unit_test_relay_SOURCES = tests/unit/test_relay.c tests/unit/unit.h \
+	tests/unit/nft_kernel.c tests/unit/nft_kernel.h tests/unit/virtual_loop.c tests/unit/virtual_loop.h
+tests_unit_test_relay_LDFLAGS = $(AM_LDFLAGS) $(VIRTUAL_LOOP) $(NFT_KERNEL)
+tests_unit_test_relay_LDADD = $(UNIT_LDADD)
+
 check_PROGRAMS += tests/unit/test_proxy_nft_virtual
 TESTS += tests/unit/test_proxy_nft_virtual
 tests_unit_test_proxy_nft_virtual_SOURCES = tests/unit/test_proxy_nft_virtual.c tests/unit/unit.h \

@@ -503,11 +503,11 @@ int relay_cleanup(struct err *e)
 	if (!relay_has_leftovers())
 		return 0;
 	error = relay_new(&r, e);
+	if (error < 0)
+		return error;
 	for (size_t i = 0; i < HALVES && error == 0; i++)
 		if (has_table(r->w, &r->halves[i].f))
 			error = remove_table(r, &r->halves[i], e);
-	if (error < 0)
-		return error;
 	relay_free(r);
-	return 0;
+	return error;
 }
