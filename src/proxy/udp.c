@@ -4,6 +4,9 @@
  * of a run, from whichever Services have these fronts then, since an address or a node port may
  * have gone from one to another.  A Service that changes during a run is added to it: its new
  * endpoints may answer, too.
+ *
+ * A run reads the whole table, however little has changed.  So that nobody who changes a Service
+ * all the time has it read all the time, runs are paced as batches of iptables are.
  */
 #include "config.h"
 
@@ -17,6 +20,7 @@
 #include "proxy/conntrack.h"
 #include "proxy/fronts.h"
 #include "proxy/pace.h"
+#include "fairlead/clock.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
 
@@ -28,7 +32,10 @@ struct udp {
 	void *arg;
 	struct conntrack_job *waiting, *running;
 	struct conntrack_run *run;
-	struct event *timer;        /* pending: the pause after a failure */
+	struct event *timer; /* pending: a pause, after which a run follows */
+	bool paced;          /* that pause is none after a failure */
+	struct pace pace;
+	int64_t begun_ms, next_ms;  /* the run; not before, the next one */
 	unsigned int failures;      /* in a row */
 	unsigned int interruptions; /* of them, again in a row */
 	struct proxy_node node;     /* as the kernel's rules have it */
@@ -49,22 +56,28 @@ static void allow_all(const struct front_key *k, void *arg)
 	fronts_each_port(u->fronts, k, allow, u->running);
 }
 
+static void pause_for(struct udp *u, int64_t ms)
+{
+	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
+
+	evtimer_add(u->timer, &tv);
+}
+
 static void fail(struct udp *u, const struct err *e)
 {
-	int64_t wait = pace_pause_ms(u->failures++, UDP_RETRY_MIN_MS, UDP_RETRY_MAX_MS);
-	struct timeval tv = { wait / 1000, wait % 1000 * 1000 };
-
 	u->stats.failures++;
 	conntrack_job_touch_all(u->waiting, u->running);
-	evtimer_add(u->timer, &tv);
+	pause_for(u, pace_pause_ms(u->failures++, UDP_RETRY_MIN_MS, UDP_RETRY_MAX_MS));
 	u->ops->failed(e, u->arg);
 }
 
 static void on_done(int r, const struct err *e, size_t n_deleted, void *arg)
 {
 	struct udp *u = arg;
+	int64_t now_ms = clock_ms();
 
 	u->run = NULL;
+	u->next_ms = pace_next_ms(&u->pace, now_ms, now_ms - u->begun_ms);
 	u->stats.n_deleted += n_deleted;
 	if (n_deleted > 0)
 		log_info("deleted UDP flows to endpoints that are gone",
@@ -77,15 +90,18 @@ static void on_done(int r, const struct err *e, size_t n_deleted, void *arg)
 		u->failures = u->interruptions = 0;
 	conntrack_job_free(TAKE(u->running));
 	udp_run(u);
-	if (!u->run)
+	if (!udp_is_running(u))
 		u->ops->idle(u->arg);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
+	struct udp *u = arg;
+
 	(void)fd;
 	(void)what;
-	udp_run(arg);
+	u->paced = false;
+	udp_run(u);
 }
 
 struct udp *udp_new(struct event_base *base, uint8_t family, const struct fronts *fronts,
@@ -157,6 +173,12 @@ void udp_run(struct udp *u)
 
 	if (u->run || evtimer_pending(u->timer, NULL) || conntrack_job_is_empty(u->waiting))
 		return;
+	u->begun_ms = clock_ms();
+	if (u->begun_ms < u->next_ms) {
+		u->paced = true;
+		pause_for(u, u->next_ms - u->begun_ms);
+		return;
+	}
 	u->running = u->waiting;
 	u->waiting = conntrack_job_new(u->family);
 	conntrack_job_refuse(u->running, u->refusal);
@@ -173,7 +195,7 @@ void udp_run(struct udp *u)
 
 bool udp_is_running(const struct udp *u)
 {
-	return u->run;
+	return u->run || u->paced;
 }
 
 struct udp_stats udp_stats(const struct udp *u)

@@ -4,7 +4,7 @@
 
 /*
  * When old UDP flows are ended: after each batch that changed an address or an endpoint of a UDP
- * port, one run at a time, again after a pause where a run failed.  Nothing is forgotten until a
+ * port, one run at a time, after a pause where many follow each other (pace.h), or one failed.  Nothing is forgotten until a
  * run that looked for it has succeeded.
  */
 
@@ -56,6 +56,7 @@ void udp_touch(struct udp *u, const struct addr *a, uint16_t port);
 void udp_set_node(struct udp *u, const struct proxy_node *n, bool localhost);
 /* Starts a run if there is anything to look for. */
 void udp_run(struct udp *u);
+/* Or is about to, but for the pause after a failure. */
 bool udp_is_running(const struct udp *u);
 struct udp_stats udp_stats(const struct udp *u);
 

@@ -306,6 +306,36 @@ static void flows_of_a_new_endpoint_stay(void **state)
 	assert_int_equal(n_idle, 1);
 }
 
+/* Whoever changes a Service all the time has the table read a third of the time. */
+static void runs_are_paced(void **state)
+{
+	(void)state;
+	enum { TAKES_MS = 1000, LASTS_MS = 300000 };
+	int64_t begun = virtual_now();
+
+	while (virtual_now() < begun + LASTS_MS) {
+		udp_changed(udp, &old.s, &new.s);
+		udp_run(udp);
+		assert_true(udp_is_running(udp));
+		virtual_loop_run(virtual_now() + TAKES_MS);
+		if (kernel.run && virtual_now() >= kernel.last_ms + TAKES_MS)
+			ends(0);
+	}
+	/* And a little more, since pauses are left out now and then. */
+	assert_in_range(kernel.n_runs, LASTS_MS / TAKES_MS / 3, LASTS_MS / TAKES_MS * 2 / 5);
+	/* The last change is looked for all the same, and until then there is no rest. */
+	udp_changed(udp, &old.s, &new.s);
+	udp_run(udp);
+	for (n_idle = 0; n_idle == 0;) {
+		assert_true(udp_is_running(udp));
+		virtual_loop_run(virtual_now() + 2 * TAKES_MS);
+		assert_true(deletes("192.0.2.9", "10.244.1.7"));
+		ends(0);
+	}
+	assert_int_equal(n_idle, 1);
+	assert_false(udp_is_running(udp));
+}
+
 /*
  * A front that was touched by itself (a leftover of an earlier life) is looked for like one of a
  * change.
@@ -390,6 +420,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(interrupted_runs_are_enough_at_last, setup,
 		                                teardown),
 		cmocka_unit_test_setup_teardown(flows_of_a_new_endpoint_stay, setup, teardown),
+		cmocka_unit_test_setup_teardown(runs_are_paced, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_front_alone_is_looked_for, setup, teardown),
 		cmocka_unit_test_setup_teardown(others_are_not_asked, setup, teardown),
 		cmocka_unit_test_setup_teardown(all_who_have_a_front_are_asked, setup, teardown),
