@@ -221,6 +221,35 @@ static void who_is_being_planned_is_so_before_a_reading(void **state)
 	life_teardown();
 }
 
+/* The part of a large one that it is about is done, and is done once more. */
+static void an_address_comes_free_while_a_large_one_is_planned(void **state)
+{
+	(void)state;
+	struct wish old, young;
+	life_setup(27, 4);
+	life_begin(true);
+	wish_plain(&old, 1, 4, 3);
+	wish_add_vip(&old, 0);
+	old.s.created_us = 1000;
+	life_set(1, &old);
+	life_settle();
+	wish_plain(&young, 0, 4, 2);
+	wish_add_vip(&young, 0);
+	young.s.created_us = 2000;
+	young.ports[1] = young.ports[0];
+	young.ports[1].port++;
+	young.s.n_ports = 2;
+	life_all_large = true;
+	life_set(0, &young);
+	while (!life.k->planning.s || life.k->planning.part < 2)
+		life_pass(1);
+	life_all_large = false;
+	life_remove(1);
+	life_settle();
+	assert_int_equal(n_endpoints_at(&young), 2);
+	life_teardown();
+}
+
 /* Gives a port another number than follows from its name, all over the kernel. */
 static void renumber(uint32_t from, uint32_t to)
 {
@@ -277,6 +306,7 @@ int main(void)
 		cmocka_unit_test(a_number_is_nobody_elses),
 		cmocka_unit_test(what_leads_nowhere_comes_first_of_all),
 		cmocka_unit_test(who_is_being_planned_is_so_before_a_reading),
+		cmocka_unit_test(an_address_comes_free_while_a_large_one_is_planned),
 		cmocka_unit_test(a_restart_keeps_the_kernels_numbers),
 	};
 

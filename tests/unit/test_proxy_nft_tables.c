@@ -109,6 +109,17 @@ static void count(enum frame_map map, bool add, const struct frame_element *elem
 	written[map] += n;
 }
 
+static void count_deferred(enum frame_map map, const void *key, struct store_owner *owner,
+                           void *arg)
+{
+	size_t *n = arg;
+
+	(void)map;
+	(void)key;
+	(void)owner;
+	++*n;
+}
+
 static void want_endpoint(struct store *s, uint32_t index, struct store_owner *owner)
 {
 	unsigned char key[FRAME_KEY_MAX] = { 0 }, value[FRAME_VALUE_MAX] = { 0 };
@@ -200,6 +211,36 @@ static void a_change_of_ours_is_no_damage(void **state)
 	}
 }
 
+/* What was refused once waits by itself, and is no work as long as nothing else is. */
+static void what_was_deferred_is_not_fresh(void **state)
+{
+	static const struct store_ops ops = { .lost = NULL };
+	struct store *s = store_new(4, &ops, NULL);
+	struct store_owner owner = { .number = 0 };
+	size_t written[FRAME_MAPS] = { 0 };
+	size_t n_deferred = 0;
+
+	(void)state;
+	want_endpoint(s, 0, &owner);
+	want_endpoint(s, 1, &owner);
+	assert_int_equal(store_take(s, 1, needs, count, written), 1);
+	assert_false(store_was_deferred(s));
+	store_defer(s, count_deferred, &n_deferred);
+	assert_int_equal(n_deferred, 1);
+	assert_true(store_has_fresh(s));
+	assert_false(store_was_deferred(s));
+	store_retry(s, false);
+	assert_int_equal(store_take(s, 2, needs, count, written), 1);
+	store_wrote(s);
+	assert_false(store_has_fresh(s));
+	assert_true(store_was_deferred(s));
+	assert_int_equal(store_queued(s), 1);
+	want_endpoint(s, 2, &owner);
+	assert_true(store_has_fresh(s));
+	store_drop_owner(s, &owner);
+	store_free(s);
+}
+
 /* ---- who is large ---- */
 
 /* What was written, an item each. */
@@ -287,6 +328,7 @@ int main(void)
 		cmocka_unit_test(what_is_wanted_again_goes_with_the_later_round),
 		cmocka_unit_test(what_is_found_missing_goes_with_what_is_wanted_anew),
 		cmocka_unit_test(a_change_of_ours_is_no_damage),
+		cmocka_unit_test(what_was_deferred_is_not_fresh),
 		cmocka_unit_test(what_is_old_waits_for_who_leads_there),
 	};
 

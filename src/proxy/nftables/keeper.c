@@ -473,10 +473,8 @@ static bool is_settled(const struct keeper *k)
 {
 	if (is_in_sync(k))
 		return true;
-	if (k->state != KEEPER_KEEPING || k->doubt)
-		return false;
-	return (k->n_refused > 0 && !store_has_fresh(k->store)) ||
-	       (!keeper_needs_frame(k) && !k->damaged && !k->retry_losers && !keeper_any_behind(k));
+	return k->state == KEEPER_KEEPING && !k->doubt && !keeper_needs_frame(k) && !k->damaged &&
+	       !k->retry_losers && !keeper_any_behind(k);
 }
 
 void keeper_add_stats(const struct keeper *k, struct proxy_stats *st)
