@@ -325,6 +325,11 @@ TESTS += tests/unit/test_proxy_nft_tables
 tests_unit_test_proxy_nft_tables_SOURCES = tests/unit/test_proxy_nft_tables.c tests/unit/unit.h
 tests_unit_test_proxy_nft_tables_LDADD = $(UNIT_LDADD)
 
+check_PROGRAMS += tests/unit/test_proxy_spec
+TESTS += tests/unit/test_proxy_spec
+tests_unit_test_proxy_spec_SOURCES = tests/unit/test_proxy_spec.c tests/unit/unit.h
+tests_unit_test_proxy_spec_LDADD = $(UNIT_LDADD)
+
 check_PROGRAMS += tests/unit/test_relay
 TESTS += tests/unit/test_relay
 tests_unit_test_relay_SOURCES = tests/unit/test_relay.c tests/unit/unit.h \
