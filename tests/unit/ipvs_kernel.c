@@ -186,6 +186,8 @@ static int do_one(const struct ipvs_operation *o)
 		kernel.n_errors--;
 		return kernel.error;
 	}
+	if (kernel.lacks_v6 && o->id.family == 6)
+		return -EAFNOSUPPORT;
 	return o->verb < IPVS_ADD_ENDPOINT ? do_server(s, o) : do_endpoint(s, o);
 }
 

@@ -35,7 +35,8 @@ struct ipvs_kernel {
 	size_t n;
 	size_t n_operations, n_batches; /* that were tried, but to probe */
 	const char *schedulers;         /* "mh rr wlc": those that it has */
-	bool is_expiry_off;             /* connections to an endpoint that is gone do not end now */
+	bool lacks_v6;
+	bool is_expiry_off; /* connections to an endpoint that is gone do not end now */
 
 	/* ---- what goes wrong ---- */
 	int error; /* of the next so many operations, which are not done */

@@ -326,6 +326,58 @@ static void what_was_refused_is_read_and_no_repair(void **state)
 	expect_peace();
 }
 
+/* It may never be read, and nothing else waits for it. */
+static void what_cannot_be_read_unsettles_nobody(void **state)
+{
+	struct virtual_id id;
+	bool itself;
+
+	(void)state;
+	want(0, IPPROTO_TCP, "", 1);
+	write_all();
+	ledger_audit(l);
+	assert_true(ledger_next_unread(l, &id, &itself));
+	assert_true(ledger_is_in_sync(l));
+	ledger_not_read(l, id, "no", now_ms);
+	assert_string_equal(ledger_refusal(l, id), "no");
+	assert_true(ledger_is_settled(l));
+	assert_false(ledger_is_in_sync(l));
+	assert_false(ledger_is_applied(l, id));
+}
+
+static void what_is_gone_is_forgotten(void **state)
+{
+	(void)state;
+	want(0, IPPROTO_TCP, "", 0);
+	write_all();
+	assert_non_null(ledger_server(l, id_of(0)));
+	ledger_unwant(l, id_of(0));
+	write_all();
+	assert_null(ledger_server(l, id_of(0)));
+	expect_peace();
+}
+
+/* Of several pauses the first that is over counts, whichever began last. */
+static void the_first_pause_that_is_over_counts(void **state)
+{
+	struct virtual_id id;
+	bool itself;
+	int64_t due_ms = LEDGER_NEVER;
+
+	(void)state;
+	want(0, IPPROTO_TCP, "", 1);
+	want(1, IPPROTO_TCP, "", 1);
+	write_all();
+	ledger_audit(l);
+	for (int i = 0; i < 2; i++, now_ms += LEDGER_PAUSE_MIN_MS / 2) {
+		assert_true(ledger_next_unread(l, &id, &itself));
+		ledger_not_read(l, id, "no", now_ms);
+		due_ms = i == 0 ? ledger_due_ms(l) : due_ms;
+		assert_int_equal(ledger_due_ms(l), due_ms);
+	}
+	assert_in_range(due_ms, now_ms - LEDGER_PAUSE_MIN_MS, now_ms);
+}
+
 static void what_is_in_doubt_is_read_before_it_is_written(void **state)
 {
 	struct virtual_id id;
@@ -371,6 +423,9 @@ int main(void)
 		ALONE(what_nobody_wants_is_not_refused),
 		ALONE(a_lack_is_the_scheduler_s_where_that_is_named),
 		ALONE(what_was_refused_is_read_and_no_repair),
+		ALONE(what_cannot_be_read_unsettles_nobody),
+		ALONE(what_is_gone_is_forgotten),
+		ALONE(the_first_pause_that_is_over_counts),
 		ALONE(what_is_in_doubt_is_read_before_it_is_written),
 		ALONE(what_drains_is_looked_at_from_time_to_time),
 	};

@@ -720,6 +720,24 @@ static void it_ends_well(void **state)
 		one_life(seed);
 }
 
+/* As one that was built or started without it: IPv4 is carried all the same. */
+static void a_kernel_may_lack_ipv6(void **state)
+{
+	(void)state;
+	for (int lacks = 0; lacks < 2; lacks++) {
+		virtuals_stop(self);
+		ipvs_kernel_init();
+		kernel.lacks_v6 = lacks;
+		start();
+		assert_true(virtuals_has_family(self, 4));
+		assert_int_equal(virtuals_has_family(self, 6), !lacks);
+		virtuals_complete(self);
+		set(TAG + 1, 4, IPPROTO_TCP, "", 3);
+		pass(1000);
+		assert_int_equal(serving(TAG + 1, 4, true), 3);
+	}
+}
+
 #define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -741,6 +759,7 @@ int main(void)
 		ALONE(what_is_emptied_is_filled_at_once),
 		ALONE(a_list_that_lacks_some_harms_nobody),
 		ALONE(counters_are_those_of_the_last_audit),
+		ALONE(a_kernel_may_lack_ipv6),
 		ALONE(everything_of_ours_is_cleaned_up),
 		cmocka_unit_test(it_ends_well),
 	};

@@ -4,9 +4,12 @@
 
 #include "unit.h"
 
+#include <endian.h>
 #include <errno.h>
 
 #include <event2/event.h>
+#include <libmnl/libmnl.h>
+#include <linux/netfilter/nf_tables.h>
 
 #include "fairlead/mem.h"
 #include "proxy/nftables/counts.h"
@@ -158,12 +161,68 @@ static void what_is_lost_or_left_out_is_told(void **state)
 	set_elements = 0;
 }
 
+/* ---- what the kernel says ---- */
+
+static void put_count(struct nlmsghdr *h, size_t key_size, uint8_t direction, size_t number_size)
+{
+	const unsigned char key[32] = { direction, 0, 0, 0, 10, 0, 0, 1, 6, 0, 0, 0, 0, 80 };
+	const uint64_t packets = htobe64(7), bytes = htobe64(700);
+
+	struct nlattr *element = mnl_attr_nest_start(h, NFTA_LIST_ELEM);
+	struct nlattr *part = mnl_attr_nest_start(h, NFTA_SET_ELEM_KEY);
+	mnl_attr_put(h, NFTA_DATA_VALUE, key_size, key);
+	mnl_attr_nest_end(h, part);
+	part = mnl_attr_nest_start(h, NFTA_SET_ELEM_EXPR);
+	struct nlattr *counter = mnl_attr_nest_start(h, NFTA_EXPR_DATA);
+	mnl_attr_put(h, NFTA_COUNTER_PACKETS, number_size, &packets);
+	mnl_attr_put(h, NFTA_COUNTER_BYTES, number_size, &bytes);
+	mnl_attr_nest_end(h, counter);
+	mnl_attr_nest_end(h, part);
+	mnl_attr_nest_end(h, element);
+}
+
+static void an_element_is_read_or_passed_over(void **state)
+{
+	static const struct {
+		enum frame_count count;
+		size_t key_size, number_size;
+		uint8_t direction;
+		bool read, is_answer;
+	} rows[] = {
+		{ FRAME_COUNT_TRAFFIC, 16, 8, 0, true, false },
+		{ FRAME_COUNT_TRAFFIC, 16, 8, 1, true, true },
+		{ FRAME_COUNT_NODE_TRAFFIC, 12, 8, 1, true, true },
+		/* It begins with an address. */
+		{ FRAME_COUNT_CONNECTIONS, 12, 8, 1, true, false },
+		{ FRAME_COUNT_TRAFFIC, 12, 8, 0, false, false },
+		{ FRAME_COUNT_TRAFFIC, 20, 8, 0, false, false },
+		{ FRAME_COUNT_TRAFFIC, 32, 8, 0, false, false },
+		{ FRAME_COUNT_TRAFFIC, 16, 4, 0, false, false },
+	};
+	const struct frame f = { .family = 4 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char buffer[1024] = { 0 };
+		struct nlmsghdr *h = mnl_nlmsg_put_header(buffer);
+		struct frame_counted c = { .packets = 1 };
+		put_count(h, rows[i].key_size, rows[i].direction, rows[i].number_size);
+		bool read = frame_read_count(&f, rows[i].count, mnl_nlmsg_get_payload(h), &c);
+		if (read != rows[i].read)
+			fail_msg("row %zu", i);
+		assert_int_equal(c.packets, read ? 7 : 1);
+		assert_int_equal(c.bytes, read ? 700 : 0);
+		assert_int_equal(c.is_answer, rows[i].is_answer);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whoever_asks_it_takes_a_small_part_of_the_time),
 		cmocka_unit_test(a_short_one_is_done_whenever_somebody_asks),
 		cmocka_unit_test(what_is_lost_or_left_out_is_told),
+		cmocka_unit_test(an_element_is_read_or_passed_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
