@@ -163,7 +163,7 @@ int traffic_precedence(const struct proxy_half *a, const struct proxy_half *b)
 bool traffic_in_any(const struct prefix *prefixes, size_t n, const struct addr *a)
 {
 	for (size_t i = 0; i < n; i++)
-		if (prefixes[i].addr.family == a->family && prefix_contains(&prefixes[i], a))
+		if (prefix_contains(&prefixes[i], a))
 			return true;
 	return false;
 }

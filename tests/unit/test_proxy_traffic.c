@@ -488,9 +488,32 @@ static void the_older_comes_first(void **state)
 		}
 }
 
+/* Hints may lead all traffic of policy Cluster elsewhere, and then there is no short cut to it. */
+static void a_short_cut_leads_to_somebody(void **state)
+{
+	(void)state;
+	struct world w;
+	struct traffic_port t;
+
+	build(&w, 4, IPPROTO_TCP, HERE);
+	w.s.traffic.external_local = true;
+	for (uint32_t n = 0; n < 2; n++) {
+		w.port.n_cluster = n;
+		assert_true(traffic_plan(&pods, &w.s, 0, &t));
+		for (int from = 0; from < TRAFFIC_ORIGINS; from++) {
+			struct traffic_way way =
+				traffic_way(&t, TRAFFIC_VIP, (enum traffic_origin)from, true);
+			assert_int_equal(way.fate, TRAFFIC_FORWARD);
+			assert_int_equal(way.set, n && from != TRAFFIC_OUTSIDE ? TRAFFIC_CLUSTER_SET
+			                                                       : TRAFFIC_LOCAL_SET);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_short_cut_leads_to_somebody),
 		cmocka_unit_test(every_class_policy_state_and_origin),
 		cmocka_unit_test(masquerade_all_is_for_the_cluster_ip),
 		cmocka_unit_test(pods_are_known_by_family),

@@ -99,11 +99,17 @@ static void what_differs_is_written(void **state)
 			                    sizeof(found[i].gateway));
 	free(found);
 
+	/* Another node in the place of the first one. */
+	assert_int_equal(relay_set(r, after, 3, nodes + 1, 1, NULL), 0);
+	assert_int_equal(kernel.n_commits, 3);
+	assert_int_equal(set_named("nodes")->n, 1);
+	assert_int_equal(set_named("nodes")->elements[0].key[5], 2);
+
 	set(r, NULL, 0, 1);
 	assert_null(nft_kernel_table(TABLE));
-	assert_int_equal(kernel.n_commits, 3);
+	assert_int_equal(kernel.n_commits, 4);
 	set(r, NULL, 0, 1);
-	assert_int_equal(kernel.n_commits, 3);
+	assert_int_equal(kernel.n_commits, 4);
 	assert_int_equal(nft_kernel_others(), others);
 	done_with(r);
 }
