@@ -4,8 +4,8 @@
 
 /*
  * When old UDP flows are ended: after each batch that changed an address or an endpoint of a UDP
- * port, one run at a time, after a pause where many follow each other (pace.h), or one failed.  Nothing is forgotten until a
- * run that looked for it has succeeded.
+ * port, one run at a time, after a pause where many follow each other (pace.h), or one failed.
+ * Nothing is forgotten until a run that looked for it has succeeded.
  */
 
 #include <stdbool.h>
