@@ -80,6 +80,7 @@ struct claims_held {
 	struct member_peer *peer;
 	struct claims_entry *entry;
 	int64_t offered_until_ms; /* until when it counts as offered; 0: it does not */
+	bool moves;               /* and that to the one alone to which it goes (rebalance.c) */
 	bool former; /* made by an incarnation before the peer's current one, and held for it */
 	bool recall_pending;                   /* to be told to it */
 	struct claims_held *next;              /* of the entry */
@@ -122,11 +123,12 @@ struct claims_entry {
 	 */
 	int64_t offered_until_ms;
 	size_t heap_index;
-	size_t item;      /* of order, in which it is at held_at (order.c) */
+	/* of order, in which it is at held_at, or goes from goes_from (order.c) */
+	size_t item;
 	uint16_t cause;   /* enum reason: why it was claimed last */
 	uint16_t yielder; /* slot of the peer that let go last */
 	uint16_t holder;  /* slot of the peer that holds it, CLAIMS_NOBODY if none does */
-	uint16_t held_at;
+	uint16_t held_at, goes_from;
 	uint8_t step;           /* of the schedule of announcements, or of the backoff */
 	uint8_t state;          /* enum l2_ownership */
 	uint8_t freed;          /* enum claims_freed */
@@ -135,6 +137,7 @@ struct claims_entry {
 	uint8_t suspicions;     /* verifications still to come because of what was seen */
 	uint8_t kernel_answers; /* answers by a living peer that claims nothing, in a row */
 	bool claimed, contested, telling;
+	bool moves;       /* offered, and that to the one alone to which it goes (rebalance.c) */
 	bool kernel_seen; /* a peer's kernel answers for it, too */
 	/* claimed, and kept through a silence of our own: not answered for until we have asked */
 	bool unproven;
@@ -235,6 +238,16 @@ struct claims {
 	int64_t lost_ms;       /* when all was asked for again as frames were lost; 0: never */
 	int64_t calm_since_ms; /* no peer came or went since */
 	int64_t next_review_ms;
+	/* Handing over so that all have their share (rebalance.c). */
+	struct {
+		bool follows;          /* asked is known */
+		bool pass;             /* one was asked for, and is not over */
+		uint64_t asked;        /* as in l2_rebalance */
+		struct identity after; /* what went last */
+		int64_t look_ms;       /* when to look for what is to go, or NEVER */
+		int64_t handed_ms;     /* when anything was last seen to change hands */
+		int64_t troubled_ms;   /* when something was last seen to be wrong */
+	} rebalance;
 	int64_t news_ms; /* since when everything is to be looked at in the next tick, or NEVER */
 
 	uint64_t digest, digest_v4; /* of our claims; of those for IPv4 addresses */
@@ -257,7 +270,7 @@ struct claims {
 		uint32_t version;
 	} snapshot;
 
-	uint64_t takeovers, yields, conflicts, two_owners;
+	uint64_t takeovers, yields, rebalanced, conflicts, two_owners;
 	uint64_t refused; /* how often an address or a claim found no place */
 	bool crowded;     /* of the wants that were set last, some found none */
 };

@@ -178,6 +178,11 @@ struct config_layer2_timing {
 	uint8_t multiplier;    /* dead after so many intervals without anything */
 };
 
+/* How owners by layer 2 hand over what others lack. */
+struct config_rebalance {
+	uint16_t per_minute; /* so many Services, all nodes of a segment together; 0: never */
+};
+
 /* Whether the leader writes down who had which address when. */
 #define CONFIG_JOURNAL_DAYS 90
 struct config_journal {
@@ -207,6 +212,7 @@ struct configuration {
 	size_t n_external_ips_namespaces;
 	enum failover failover;
 	struct config_layer2_timing layer2_timing; /* that of failover where nothing else is said */
+	struct config_rebalance rebalance;
 	struct config_journal journal;
 	/* every range of every pool, by first address; they never overlap */
 	struct config_range *index;
@@ -462,5 +468,10 @@ void config_advertisement_init(struct config_advertisement *adv);
 #define UNINSTALL_KEEP "keep-addresses"
 #define UNINSTALL_RELEASE "release-addresses"
 #define UNINSTALL_RELEASED "released" /* the leader's answer */
+/*
+ * Annotation on the active one: each time that it becomes another word, speakers hand over once
+ * what other nodes lack of their share (l2_rebalance).
+ */
+#define REBALANCE_ANNOTATION "fairlead.io/rebalance"
 
 #endif

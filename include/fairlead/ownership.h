@@ -57,6 +57,12 @@ struct l2_range {
 	uint16_t place; /* as in l2_want */
 };
 
+/* How owners hand over what they own so that each node has its share; per_minute 0: never. */
+struct l2_rebalance {
+	unsigned int per_minute; /* so many Services at most, all nodes of the segment together */
+	uint64_t asked; /* another number whenever somebody asks for it once, whatever per_minute */
+};
+
 /* What holds for all addresses. */
 struct l2_snapshot {
 	const char *const *nodes; /* every node of the cluster, sorted by name */
@@ -79,6 +85,7 @@ struct l2_snapshot {
 	/* This node would carry no traffic for addresses of the family, and so owns none. */
 	bool refuses4, refuses6;
 	struct l2_timing timing; /* heartbeat_ms 0: what the options say */
+	struct l2_rebalance rebalance;
 };
 
 enum l2_ownership {
@@ -107,8 +114,8 @@ struct l2_state {
 	int64_t since_ms;
 	enum reason cause; /* how this node came to own it; else, and if unknown, REASON_COUNT */
 	/*
-	 * With REASON_OwnerReleased and REASON_OwnerDied: from the last sign of the owner before
-	 * until this node answered; else -1.
+	 * With REASON_OwnerReleased, REASON_OwnerRebalanced and REASON_OwnerDied: from the last
+	 * sign of the owner before until this node answered; else -1.
 	 */
 	int64_t took_ms;
 	/*

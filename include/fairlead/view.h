@@ -29,6 +29,8 @@
 struct view;
 
 #define VIEW_UID_SIZE 16
+/* A UID is a UUID; what is not is folded, so that equal ones stay equal.  "" is 0. */
+void view_parse_uid(const char *text, uint8_t ret_uid[static VIEW_UID_SIZE]);
 
 /* Of a Node. */
 #define VIEW_LABEL_ZONE "topology.kubernetes.io/zone"

@@ -100,9 +100,13 @@ struct wire_echo {
 #define WIRE_CLAIM_WEAK 0x01
 /* Its owner answers for it only until another node claims it.  Not in the digest. */
 #define WIRE_CLAIM_OFFERED 0x02
+/* Offered, to that node alone to which it goes so that all have their share.  Not in the digest. */
+#define WIRE_CLAIM_MOVES 0x04
 /* In a delta: given up; if weak, too, because another answers for it. */
 #define WIRE_CLAIM_GONE 0x80
-#define WIRE_CLAIM_FLAGS 0x83
+#define WIRE_CLAIM_FLAGS 0x87
+/* Those that version 1 has. */
+#define WIRE_V1_CLAIM_FLAGS 0x81
 
 struct wire_claim {
 	struct addr addr;

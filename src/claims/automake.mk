@@ -12,6 +12,7 @@ libfairlead_a_SOURCES += \
 	src/claims/member_timing.c \
 	src/claims/nodes.c \
 	src/claims/order.c \
+	src/claims/rebalance.c \
 	src/claims/rivals.c \
 	src/claims/spread.c \
 	src/claims/stand_in.c \
@@ -24,12 +25,12 @@ noinst_HEADERS += \
 	include/fairlead/identity.h \
 	include/fairlead/member.h \
 	include/fairlead/ownership.h \
+	include/fairlead/spread.h \
 	include/fairlead/strangers.h \
 	include/fairlead/wire.h \
 	src/claims/datagram.h \
 	src/claims/member_private.h \
-	src/claims/private.h \
-	src/claims/spread.h
+	src/claims/private.h
 
 check_PROGRAMS += tests/unit/test_spread
 TESTS += tests/unit/test_spread
@@ -47,6 +48,12 @@ TESTS += tests/unit/test_handover
 tests_unit_test_handover_SOURCES = tests/unit/test_handover.c tests/unit/unit.h tests/l2/sim.c tests/l2/sim.h
 tests_unit_test_handover_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/l2
 tests_unit_test_handover_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_rebalance
+TESTS += tests/unit/test_rebalance
+tests_unit_test_rebalance_SOURCES = tests/unit/test_rebalance.c tests/unit/unit.h tests/l2/sim.c tests/l2/sim.h
+tests_unit_test_rebalance_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/l2
+tests_unit_test_rebalance_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += tests/unit/test_member
 TESTS += tests/unit/test_member

@@ -33,7 +33,7 @@ void note_cause(int64_t now, struct claims_entry *e, const struct claims_held *r
 	if (resumes(e, now)) {
 		e->cause = REASON_OwnerResumed;
 	} else if (rival && is_offered(rival, now) && same_identity(e->want, &rival->claim)) {
-		e->cause = REASON_OwnerReleased;
+		e->cause = rival->moves ? REASON_OwnerRebalanced : REASON_OwnerReleased;
 		e->took_ms = 0; /* it answers until it hears of us */
 	} else if (rival) {
 		e->cause = same_identity(e->want, &rival->claim) ? REASON_OwnerStale

@@ -64,7 +64,7 @@ void claims_init(struct claims *c, const struct claims_options *opts, struct mem
 	c->synced = true;
 	c->claims_room = WIRE_CLAIM_MAX;
 	c->targets_room = WIRE_TARGET_MAX;
-	c->next_review_ms = c->news_ms = CLAIMS_NEVER;
+	c->next_review_ms = c->news_ms = c->rebalance.look_ms = CLAIMS_NEVER;
 	order_init(c);
 }
 
@@ -185,7 +185,10 @@ static void let_go_if_due(struct claims *c, int64_t now, struct claims_entry *e)
 {
 	bool lost = contested_and_lost(c, now, e);
 
-	if (entitled(e))
+	if (lost && !e->offered_until_ms)
+		rebalance_trouble(c, now);
+	c->rebalanced += lost && e->moves;
+	if (e->moves ? !lost && rebalance_ends(c, now, e) : entitled(e))
 		handover_cancel(c, e);
 	if (!lost && (entitled(e) || hands_over(c, now, e)))
 		return;
@@ -212,8 +215,11 @@ void settle(struct claims *c, int64_t now, struct claims_entry *e)
 	uint16_t holder = rival ? rival->peer->slot : CLAIMS_NOBODY;
 	if (e->holder != holder && e->want)
 		action_add(c, CLAIMS_CHANGED, &e->addr);
-	if (e->claimed ? !had : had || e->holder != holder)
+	if (e->claimed ? !had : had || e->holder != holder) {
 		e->since_ms = now;
+		if ((had || e->holder != CLAIMS_NOBODY) && (e->claimed || rival))
+			rebalance_saw(c, now);
+	}
 	e->holder = holder;
 	entry_prune(c, e);
 }
@@ -269,6 +275,7 @@ void claims_set_wants(struct claims *c, int64_t now, const struct l2_snapshot *s
 			e->want = wants[i];
 		c->crowded |= !e;
 	}
+	rebalance_follow(c, now);
 	settle_all(c, now);
 }
 
@@ -407,6 +414,7 @@ void claims_peer_event(struct claims *c, int64_t now, struct member_peer *p,
 	order_forget(c);
 	switch (event) {
 	case MEMBER_DIED:
+		rebalance_trouble(c, now);
 		c->tables[p->slot].died = true;
 		break;
 	case MEMBER_FORGOTTEN:
@@ -518,6 +526,7 @@ void claims_tick(struct claims *c, int64_t now)
 		    now >= c->tables[i].former_until_ms)
 			table_clear(c, now, c->member->peers[i], true, CLAIMS_LAPSED);
 	nodes_tick(c, now);
+	rebalance_tick(c, now);
 	while (c->n_heap > 0 && c->heap[0]->at_ms <= now) {
 		struct claims_entry *e = c->heap[0];
 		int64_t at = e->at_ms;
@@ -538,6 +547,8 @@ int64_t claims_deadline(const struct claims *c)
 		at = c->listen_check_ms;
 	if (c->next_review_ms < at)
 		at = c->next_review_ms;
+	if (c->rebalance.look_ms < at)
+		at = c->rebalance.look_ms;
 	for (size_t i = 0; i < c->member->n_slots; i++)
 		if (c->tables[i].former_until_ms && c->tables[i].former_until_ms < at)
 			at = c->tables[i].former_until_ms;

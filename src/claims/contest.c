@@ -178,10 +178,10 @@ uint8_t asks_needed(const struct claims *c, int64_t now, const struct claims_ent
 
 /*
  * A rival's claim that we may overrule: one for an older identity (the address was given to another
- * since), one that is offered by a node that will hear of ours, or one by a node that has had no
- * news of the cluster for long.
+ * since), one that is offered by a node that will hear of ours, to us if not to anybody, or one by
+ * a node that has had no news of the cluster for long.
  */
-bool outdated(const struct claims *c, int64_t now, const struct claims_entry *e,
+bool outdated(struct claims *c, int64_t now, const struct claims_entry *e,
               const struct claims_held *rival)
 {
 	struct wire_claim ours = { .identity = e->want->identity, .epoch = 0 };
@@ -189,7 +189,8 @@ bool outdated(const struct claims *c, int64_t now, const struct claims_entry *e,
 	if (!same_identity(e->want, &rival->claim))
 		return claims_order(&ours, c->opts.node, &rival->claim, rival->peer->name) > 0;
 	if (is_offered(rival, now))
-		return !member_deaf(c->member, rival->peer, now);
+		return !member_deaf(c->member, rival->peer, now) &&
+		       (!rival->moves || order_goes_to_us(c, now, e));
 	/*
 	 * When the server is gone for everybody, some nodes notice sooner than others, both that it
 	 * is gone and that it is back, which is no reason to move anything.  The rival alone has

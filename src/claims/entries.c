@@ -197,6 +197,7 @@ void own_clear(struct claims *c, int64_t now, struct claims_entry *e)
 	own_remove(c, e);
 	e->unproven = e->asks_again = false;
 	e->offered_until_ms = 0;
+	e->moves = false;
 	tell(c, e);
 }
 

@@ -85,6 +85,7 @@ void back_off(struct claims *c, int64_t now, struct claims_entry *e, enum l2_own
 		e->step++;
 	memcpy(e->rival_mac, mac, WIRE_MAC_SIZE);
 	e->asked_since_ms = 0;
+	rebalance_trouble(c, now);
 	set_state(c, e, state);
 	entry_wake_at(c, e, now + (BACKOFF_MS << (e->step - 1)));
 }

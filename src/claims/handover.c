@@ -19,16 +19,18 @@
  * Nothing is offered that another machine may have as well, since the heir does not ask: what was
  * kept through a silence, claimed in a minority, or is answered by two.  Nor where there is nobody
  * to follow; nor while there may be speakers of version 1, which cannot be told.
+ *
+ * An owner that may stay one offers what it owns as well, where that is to go to another node
+ * (rebalance.c): then only that one takes it, and if it does not, the owner keeps it.
  */
 #include "claims/private.h"
 
-static void set_flag(struct claims *c, struct claims_entry *e, bool offered)
+static void set_flags(struct claims *c, struct claims_entry *e, uint8_t flags)
 {
 	struct wire_claim claim = e->own;
 
-	claim.flags &= (uint8_t)~WIRE_CLAIM_OFFERED;
-	if (offered)
-		claim.flags |= WIRE_CLAIM_OFFERED;
+	claim.flags &= (uint8_t) ~(WIRE_CLAIM_OFFERED | WIRE_CLAIM_MOVES);
+	claim.flags |= flags;
 	own_set(c, e, &claim);
 }
 
@@ -48,8 +50,20 @@ bool hands_over(struct claims *c, int64_t now, struct claims_entry *e)
 	if (member_knows_v1(c->member, now) || !order_has_heir(c, e))
 		return false;
 	e->offered_until_ms = now + CLAIMS_OFFER_MS;
-	set_flag(c, e, true);
+	set_flags(c, e, WIRE_CLAIM_OFFERED);
 	return true;
+}
+
+bool handover_may_move(const struct claims *c, const struct claims_entry *e)
+{
+	return is_sound(c, e) && entitled(e) && !e->offered_until_ms;
+}
+
+void handover_move(struct claims *c, int64_t now, struct claims_entry *e)
+{
+	e->offered_until_ms = now + CLAIMS_OFFER_MS;
+	e->moves = true;
+	set_flags(c, e, WIRE_CLAIM_OFFERED | WIRE_CLAIM_MOVES);
 }
 
 void handover_cancel(struct claims *c, struct claims_entry *e)
@@ -57,7 +71,8 @@ void handover_cancel(struct claims *c, struct claims_entry *e)
 	if (!e->offered_until_ms)
 		return;
 	e->offered_until_ms = 0;
-	set_flag(c, e, false);
+	e->moves = false;
+	set_flags(c, e, 0);
 }
 
 bool handover_ends(struct claims *c, int64_t now, struct claims_entry *e,
@@ -66,7 +81,16 @@ bool handover_ends(struct claims *c, int64_t now, struct claims_entry *e,
 	if (!e->offered_until_ms || !p || p->state != MEMBER_ALIVE || !e->want ||
 	    !is_candidate(e->want, c->tables[p->slot].node_index))
 		return false;
-	e->offered_until_ms = now;
+	if (e->moves) {
+		/* We may own it still, but not before we have asked. */
+		own_clear(c, now, e);
+		c->rebalanced++;
+		e->freed = CLAIMS_DOUBTED;
+		e->freed_ms = now;
+		e->yielder = CLAIMS_NOBODY;
+	} else {
+		e->offered_until_ms = now;
+	}
 	settle(c, now, e);
 	return true;
 }

@@ -19,7 +19,7 @@
 #include "config.h"
 
 #include "claims/private.h"
-#include "claims/spread.h"
+#include "fairlead/spread.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -178,12 +178,26 @@ static uint16_t holder_of(const struct claims *c, const struct claims_entry *e, 
 	return place_of(c, c->tables[rival->peer->slot].node_index);
 }
 
+/* The place of the owner that hands it over to a certain other one; SPREAD_NOWHERE: none does. */
+static uint16_t going_from(const struct claims *c, const struct claims_entry *e, int64_t now,
+                           const struct claims_held *rival)
+{
+	if (e->claimed)
+		return e->moves ? c->order->self : SPREAD_NOWHERE;
+	if (!rival || !rival->moves || !is_offered(rival, now) ||
+	    !same_identity(e->want, &rival->claim))
+		return SPREAD_NOWHERE;
+	return place_of(c, c->tables[rival->peer->slot].node_index);
+}
+
 /*
  * The place of a node that offers the entry, or let go of it a moment ago; SPREAD_NOWHERE if none.
  */
 static uint16_t let_go_at(const struct claims *c, const struct claims_entry *e, int64_t now,
                           const struct claims_held *rival)
 {
+	if (e->goes_from != SPREAD_NOWHERE)
+		return SPREAD_NOWHERE;
 	if (now < e->let_go_until_ms || e->offered_until_ms)
 		return c->order->self;
 	if (rival && is_offered(rival, now))
@@ -204,6 +218,9 @@ static void gather_entries(struct claims *c, int64_t now)
 			continue;
 		const struct claims_held *rival = best_rival(c, e);
 		e->held_at = holder_of(c, e, now, rival);
+		e->goes_from = going_from(c, e, now, rival);
+		if (e->goes_from != SPREAD_NOWHERE)
+			holds_until(o, e->claimed ? e->offered_until_ms : rival->offered_until_ms);
 		o->entries[n++] = e;
 		o->gathered++;
 		uint16_t let_go = let_go_at(c, e, now, rival);
@@ -222,10 +239,13 @@ static void gather_entries(struct claims *c, int64_t now)
  */
 static uint16_t held_at(const struct claims_order *o, size_t item, uint16_t preferred)
 {
+	const struct spread_item *it = &o->spread.items[item];
 	uint16_t at = SPREAD_NOWHERE;
 
 	for (size_t i = o->begins[item]; i < o->begins[item + 1]; i++) {
 		uint16_t held = o->entries[i]->held_at;
+		if (it->goes && held == it->from)
+			continue;
 		if (held != SPREAD_NOWHERE && (at == SPREAD_NOWHERE || held == preferred))
 			at = held;
 	}
@@ -252,8 +272,12 @@ static void gather_items(struct claims *c)
 			};
 		}
 		o->entries[i]->item = s->n_items - 1;
-		s->items[s->n_items - 1].families |=
-			o->entries[i]->addr.family == 4 ? WIRE_REFUSES_4 : WIRE_REFUSES_6;
+		struct spread_item *item = &s->items[s->n_items - 1];
+		item->families |= o->entries[i]->addr.family == 4 ? WIRE_REFUSES_4 : WIRE_REFUSES_6;
+		if (o->entries[i]->goes_from != SPREAD_NOWHERE) {
+			item->goes = true;
+			item->from = o->entries[i]->goes_from;
+		}
 	}
 	o->begins[s->n_items] = o->n_entries;
 	for (size_t i = 0; i < s->n_items; i++) {
@@ -283,6 +307,10 @@ void order_follow(struct claims *c, int64_t now, struct claims_entry *e,
 
 	if (!o->known || !e->want)
 		return;
+	if (going_from(c, e, now, rival) != e->goes_from) {
+		order_forget(c);
+		return;
+	}
 	uint16_t before = e->held_at;
 	e->held_at = holder_of(c, e, now, rival);
 	if (e->held_at == before)
@@ -383,4 +411,76 @@ size_t rank(struct claims *c, int64_t now, const struct claims_entry *e)
 		before += t->node_index == first || goes_before(c, e, t, v1, own_weight);
 	}
 	return before;
+}
+
+/* ---- what goes from one to another ---- */
+
+bool order_goes_to_us(struct claims *c, int64_t now, const struct claims_entry *e)
+{
+	struct claims_order *o = c->order;
+
+	find_order(c, now);
+	const struct spread_item *item = &o->spread.items[e->item];
+	if (!item->goes || item->at != o->self)
+		return false;
+	for (size_t i = o->begins[e->item]; i < o->begins[e->item + 1]; i++)
+		if (!entitled(o->entries[i]))
+			return false;
+	return true;
+}
+
+static bool is_weak(const struct claims *c, const struct claims_entry *e)
+{
+	const struct claims_held *rival = e->claimed ? NULL : best_rival(c, e);
+
+	return (rival ? rival->claim.flags : e->own.flags) & WIRE_CLAIM_WEAK;
+}
+
+/* All of it is owned at one place, and nobody else may have it. */
+static bool is_whole(const struct claims *c, size_t item)
+{
+	const struct claims_order *o = c->order;
+
+	for (size_t i = o->begins[item]; i < o->begins[item + 1]; i++)
+		if (o->entries[i]->held_at != o->spread.items[item].at || is_weak(c, o->entries[i]))
+			return false;
+	return true;
+}
+
+/* Something goes from one to another, or has no owner though somebody is there that may be. */
+static bool lacks_owners(const struct claims_order *o)
+{
+	for (size_t i = 0; i < o->n_entries; i++)
+		if (o->entries[i]->held_at == SPREAD_NOWHERE &&
+		    o->spread.items[o->entries[i]->item].n_live > 0)
+			return true;
+	return false;
+}
+
+bool order_next_move(struct claims *c, int64_t now, const struct identity *after,
+                     struct order_move *ret_move)
+{
+	struct claims_order *o = c->order;
+	struct spread_move m;
+
+	if (!c->view)
+		return false;
+	find_order(c, now);
+	*ret_move = (struct order_move){ 0 };
+	if (lacks_owners(o))
+		return true;
+	for (size_t i = 0; i < o->spread.n_items; i++)
+		o->spread.items[i].stays = false;
+	bool found = spread_next(&o->spread, after, &m);
+	while (found && !is_whole(c, m.item)) {
+		o->spread.items[m.item].stays = true;
+		found = spread_next(&o->spread, after, &m);
+	}
+	if (!found)
+		return false;
+	size_t begin = o->begins[m.item];
+	if (m.from == o->self)
+		*ret_move =
+			(struct order_move){ o->entries + begin, o->begins[m.item + 1] - begin };
+	return true;
 }

@@ -7,7 +7,8 @@
  * the copies of peers' claims and talks about them, contest.c answers questions about one address,
  * order.c says whose turn it is, start.c waits for others after a start, gate.c asks the network,
  * rivals.c deals with others that answer, nodes.c asks whether a restarting peer's node is there,
- * handover.c has an owner stay until another one is there, stand_in.c answers in the name of a
+ * handover.c has an owner stay until another one is there, rebalance.c has owners hand over what is
+ * beyond their share, stand_in.c answers in the name of a
  * restarting peer, cause.c tells why an address is ours, claims.c decides.
  */
 
@@ -99,7 +100,7 @@ bool must_ask(const struct claims *c, int64_t now, const struct claims_entry *e)
 /* How many probes must go unanswered before we conclude that nobody answers. */
 uint8_t asks_needed(const struct claims *c, int64_t now, const struct claims_entry *e);
 /* @rival may be overruled: see contest.c. */
-bool outdated(const struct claims *c, int64_t now, const struct claims_entry *e,
+bool outdated(struct claims *c, int64_t now, const struct claims_entry *e,
               const struct claims_held *rival);
 
 /* ---- order.c ---- */
@@ -111,6 +112,16 @@ void order_forget(struct claims *c);
 /* What is known of the claims for the entry has changed; @rival: the best of a peer's, or NULL. */
 void order_follow(struct claims *c, int64_t now, struct claims_entry *e,
                   const struct claims_held *rival);
+/* It goes to us, and we may own all that goes with it. */
+bool order_goes_to_us(struct claims *c, int64_t now, const struct claims_entry *e);
+/* What is to go elsewhere so that all have their share. */
+struct order_move {
+	struct claims_entry *const *entries; /* until the order is found anew */
+	size_t n;                            /* 0: they are not ours */
+};
+/* False if nothing is; true as well while something is on its way, or has no owner. */
+bool order_next_move(struct claims *c, int64_t now, const struct identity *after,
+                     struct order_move *ret_move);
 /* How many living candidates come before us for this address. */
 size_t rank(struct claims *c, int64_t now, const struct claims_entry *e);
 /*
@@ -193,11 +204,26 @@ int64_t nodes_deadline(const struct claims *c);
  * claimed the address.
  */
 bool hands_over(struct claims *c, int64_t now, struct claims_entry *e);
-/* It may be one again. */
+/* As an owner that may be one still: offers it to the one to which it goes, and to nobody else. */
+void handover_move(struct claims *c, int64_t now, struct claims_entry *e);
+bool handover_may_move(const struct claims *c, const struct claims_entry *e);
+/* Nobody has taken it, or it may be one again. */
 void handover_cancel(struct claims *c, struct claims_entry *e);
 /* Another machine, maybe the peer @p, has announced the address; true if it was waited for. */
 bool handover_ends(struct claims *c, int64_t now, struct claims_entry *e,
                    const struct member_peer *p);
+
+/* ---- rebalance.c ---- */
+
+/* The view is another one. */
+void rebalance_follow(struct claims *c, int64_t now);
+/* Something is wrong on the segment. */
+void rebalance_trouble(struct claims *c, int64_t now);
+/* An address was offered, or has another owner. */
+void rebalance_saw(struct claims *c, int64_t now);
+/* Of ours, offered to the one to which it goes: true if it is to stay after all. */
+bool rebalance_ends(struct claims *c, int64_t now, const struct claims_entry *e);
+void rebalance_tick(struct claims *c, int64_t now);
 
 /* ---- cause.c ---- */
 

@@ -261,6 +261,7 @@ static void part(struct claims *c, int64_t now, struct claims_entry *e, const ui
 {
 	int64_t gap = gap_ms(c);
 
+	rebalance_trouble(c, now);
 	if (!e->two_owners) {
 		e->two_owners = true;
 		e->rival_since_ms = now;

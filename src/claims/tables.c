@@ -64,6 +64,13 @@ static struct claims_held *table_find(const struct claims_entry *e, const struct
 	return h;
 }
 
+/* What was to go to a certain node stays, as that did not take it. */
+static bool takes_back(const struct claims_held *h, int64_t now, const struct wire_claim *claim)
+{
+	return h->moves && is_offered(h, now) && claim->epoch == h->claim.epoch &&
+	       !(claim->flags & WIRE_CLAIM_OFFERED);
+}
+
 bool table_put(struct claims *c, int64_t now, struct member_peer *p, const struct wire_claim *claim)
 {
 	struct claims_table *t = &c->tables[p->slot];
@@ -75,13 +82,18 @@ bool table_put(struct claims *c, int64_t now, struct member_peer *p, const struc
 		c->refused++;
 	if (!e || (full && !h))
 		return false;
+	if (h && takes_back(h, now, claim))
+		rebalance_trouble(c, now);
 	if (h)
 		table_drop(c, h);
 	h = xcalloc(1, sizeof(*h));
 	h->claim = *claim;
 	h->claim.flags &= WIRE_CLAIM_WEAK;
-	if (claim->flags & WIRE_CLAIM_OFFERED)
+	if (claim->flags & WIRE_CLAIM_OFFERED) {
 		h->offered_until_ms = now + CLAIMS_OFFER_MS;
+		h->moves = claim->flags & WIRE_CLAIM_MOVES;
+		rebalance_saw(c, now);
+	}
 	h->peer = p;
 	h->entry = e;
 	h->next = e->others;
@@ -117,7 +129,8 @@ void table_renew(struct claims *c, int64_t now, struct member_peer *p, bool hold
 /*
  * @h is dropped, and its address becomes free as @how says.  An address that a peer kept through a
  * silence of its own, or claimed in a minority, may have another owner that the peer does not hear:
- * when the peer lets go of it, nobody may take it without asking.
+ * when the peer lets go of it, nobody may take it without asking.  Nor where the peer offered it to
+ * another one, which has it by now, as its claim will tell.
  */
 static void table_release(struct claims *c, int64_t now, struct claims_held *h,
                           enum claims_freed how)
@@ -125,7 +138,7 @@ static void table_release(struct claims *c, int64_t now, struct claims_held *h,
 	struct claims_entry *e = h->entry;
 	const struct member_peer *p = h->peer;
 
-	if (how == CLAIMS_YIELDED && (h->claim.flags & WIRE_CLAIM_WEAK))
+	if (how == CLAIMS_YIELDED && ((h->claim.flags & WIRE_CLAIM_WEAK) || h->moves))
 		how = CLAIMS_DOUBTED;
 	table_drop(c, h);
 	freed_by(e, now, p, how);

@@ -179,7 +179,7 @@ static void write_claims(struct writer *w, const struct wire_msg *m, uint8_t ver
 		writer_bytes(w, c->identity.id, IDENTITY_SIZE);
 		writer_u64(w, (uint64_t)c->identity.since_us);
 		writer_u32(w, c->epoch);
-		writer_u8(w, version == V1 ? c->flags & (uint8_t)~WIRE_CLAIM_OFFERED : c->flags);
+		writer_u8(w, version == V1 ? c->flags & WIRE_V1_CLAIM_FLAGS : c->flags);
 	}
 }
 

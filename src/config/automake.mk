@@ -17,6 +17,7 @@ libfairlead_a_SOURCES += \
 	src/config/parse_layer2.c \
 	src/config/parse_peers.c \
 	src/config/parse_pools.c \
+	src/config/parse_rebalance.c \
 	src/config/parse_selectors.c \
 	src/config/parse_journal.c \
 	src/config/parse_timing.c \

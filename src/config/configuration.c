@@ -18,7 +18,7 @@
 
 struct top {
 	const struct ynode *peers, *communities, *router_ids, *bfd_profiles, *pools, *external_ips,
-		*failover, *layer2_timing, *journal;
+		*failover, *layer2_timing, *rebalance, *journal;
 };
 
 static void read_node(struct schema_ctx *x, const struct schema_key *key, const struct ynode *node,
@@ -107,6 +107,18 @@ static void print_timing(struct out *o, const struct schema_key *key, const void
 }
 
 /* Where there is none, the key is not written. */
+static void print_rebalance(struct out *o, const struct schema_key *key, const void *field)
+{
+	const struct configuration *c = field;
+
+	if (!c->rebalance.per_minute)
+		return;
+	out_object(o, key->name);
+	schema_print(o, &rebalance_table, &c->rebalance);
+	out_close(o);
+}
+
+/* Likewise. */
 static void print_journal(struct out *o, const struct schema_key *key, const void *field)
 {
 	const struct configuration *c = field;
@@ -175,6 +187,13 @@ static const struct schema_type timing_type = {
 	.read = read_node,
 	.print = print_timing,
 };
+static const struct schema_type rebalance_type = {
+	.form = "map",
+	.value = SCHEMA_MAP,
+	.keys = &rebalance_table,
+	.read = read_node,
+	.print = print_rebalance,
+};
 
 static const struct schema_type journal_type = {
 	.form = "map",
@@ -225,6 +244,10 @@ static const struct schema_key document_keys[] = {
 	  .type = &timing_type,
 	  SCHEMA_FIELD(struct top, layer2_timing),
 	  .doc = "The same in numbers." },
+	{ .name = "rebalance",
+	  .type = &rebalance_type,
+	  SCHEMA_FIELD(struct top, rebalance),
+	  .doc = "Owners by layer 2 hand over what other nodes lack of their share." },
 	{ .name = "journal",
 	  .type = &journal_type,
 	  SCHEMA_FIELD(struct top, journal),
@@ -275,6 +298,7 @@ static void read_document(struct schema_ctx *x, const struct ynode *root, struct
 	read_part(x, "external-ips", top.external_ips, d, parse_external_ips);
 	read_part(x, "failover", top.failover, d, parse_failover);
 	read_part(x, "layer2-timing", top.layer2_timing, d, parse_layer2_timing);
+	read_part(x, "rebalance", top.rebalance, d, parse_rebalance);
 	read_part(x, "journal", top.journal, d, parse_journal);
 	check_peers(x, d->config);
 	check_overlap(x, d);

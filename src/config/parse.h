@@ -80,7 +80,7 @@ void make_index(struct draft *d);
 /* The keys of each map: of the whole document, of its parts, and of the maps in these. */
 extern const struct schema_table document_table, pool_table, advertisement_table, external_table,
 	peer_table, reservation_table, quota_table, selector_table, expression_table, bfd_table,
-	timing_table, journal_table, layer2_table, preference_table;
+	timing_table, rebalance_table, journal_table, layer2_table, preference_table;
 /*
  * The types of a pool's bgp-advertisements, of a peer's node-selectors, and of a pool's selectors,
  * none of which may be empty.
@@ -116,6 +116,7 @@ void parse_retained(struct schema_ctx *x, const struct ynode *node, struct draft
 void parse_external_ips(struct schema_ctx *x, const struct ynode *node, struct draft *d);
 void parse_failover(struct schema_ctx *x, const struct ynode *node, struct draft *d);
 void parse_layer2_timing(struct schema_ctx *x, const struct ynode *node, struct draft *d);
+void parse_rebalance(struct schema_ctx *x, const struct ynode *node, struct draft *d);
 void parse_journal(struct schema_ctx *x, const struct ynode *node, struct draft *d);
 /* By enum failover; NULL ends them. */
 extern const char *const failover_words[];

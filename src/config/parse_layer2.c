@@ -269,7 +269,7 @@ static const struct schema_key layer2_keys[] = {
 	  .otherwise = "none",
 	  .doc = "Nodes that get an address that nobody has before others, by the weight of those "
 	         "that select them; see below. Who has an address keeps it, also when a node comes "
-	         "that is preferred." },
+	         "that is preferred, unless `rebalance` is set." },
 };
 
 const struct schema_table layer2_table = SCHEMA_TABLE("layer2", layer2_keys);

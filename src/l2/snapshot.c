@@ -129,6 +129,8 @@ bool snapshot_eq(const struct l2_snapshot *a, const struct l2_snapshot *b)
 	return a->view_fresh == b->view_fresh && a->refuses4 == b->refuses4 &&
 	       a->refuses6 == b->refuses6 && a->timing.heartbeat_ms == b->timing.heartbeat_ms &&
 	       a->timing.multiplier == b->timing.multiplier &&
-	       a->timing.probe_ms == b->timing.probe_ms && same_nodes(a, b) && same_places(a, b) &&
+	       a->timing.probe_ms == b->timing.probe_ms &&
+	       a->rebalance.per_minute == b->rebalance.per_minute &&
+	       a->rebalance.asked == b->rebalance.asked && same_nodes(a, b) && same_places(a, b) &&
 	       same_ranges(a, b);
 }

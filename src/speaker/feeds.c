@@ -27,6 +27,21 @@ const char *const speaker_feed_names[N_FEEDS] = {
 	[FEED_SLICES] = "endpointslices",
 };
 
+/* One that was there before this speaker was has asked others. */
+static void follow_rebalance_mark(struct speaker *sp, const char *mark)
+{
+	const char *before = sp->rebalance_mark;
+
+	if (before && (!mark || !strcmp(before, mark)))
+		return;
+	if (before) {
+		sp->rebalances++;
+		log_info("asked to hand over what other nodes lack", KV_S("mark", mark));
+	}
+	free(sp->rebalance_mark);
+	sp->rebalance_mark = xstrdup(mark ? mark : "");
+}
+
 static int upsert_config(struct json_object *obj, void *arg, struct err *e)
 {
 	struct speaker *sp = arg;
@@ -40,12 +55,14 @@ static int upsert_config(struct json_object *obj, void *arg, struct err *e)
 	 * The field selector asks for one name; a server that ignores it must not make another one
 	 * take effect.
 	 */
-	if (strcmp(m->meta.name, CONFIG_MAP_ACTIVE) != 0)
+	if (strcmp(m->meta.name, CONFIG_MAP_ACTIVE) != 0) {
 		r = 0;
-	else if (labels_get(&m->meta.annotations, UNINSTALL_ANNOTATION))
+	} else if (labels_get(&m->meta.annotations, UNINSTALL_ANNOTATION)) {
 		speaker_uninstall(sp);
-	else
+	} else {
+		follow_rebalance_mark(sp, labels_get(&m->meta.annotations, REBALANCE_ANNOTATION));
 		r = view_load_configuration(sp->view, m, e);
+	}
 	kube_config_map_free(m);
 	if (r == 0 && revision != view_revision(sp->view))
 		log_info("configuration in force", KV_I("generation", view_generation(sp->view)),

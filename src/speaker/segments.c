@@ -72,6 +72,8 @@ void segments_put_claim(const struct announcement *a, struct out *o)
 	out_str(o, "claim", ownership_name(a->ownership));
 	if (a->since_ms)
 		out_int(o, "held_ms", clock_ms() - a->since_ms);
+	if (a->preference)
+		out_uint(o, "preference", a->preference);
 	if (a->cause != REASON_COUNT)
 		out_str(o, "cause", reason_name(a->cause));
 	if (a->took_ms >= 0)
@@ -91,7 +93,8 @@ void segments_publish(struct speaker *sp)
 		return;
 	l2_set_answered(sp->l2, speaker_answered_ms(sp));
 	if (!served_is_dirty(announce_served(sp->announce), sp->view) && fresh == sp->view_fresh &&
-	    refuses4 == sp->refuses4 && refuses6 == sp->refuses6)
+	    refuses4 == sp->refuses4 && refuses6 == sp->refuses6 &&
+	    sp->rebalances == sp->published_rebalances)
 		return;
 	if (fresh != sp->view_fresh && sp->publishes)
 		log_warn(fresh ? "the API server answers again"
@@ -100,11 +103,13 @@ void segments_publish(struct speaker *sp)
 	served_snapshot(announce_served(sp->announce), sp->view, fresh, clock_ms(), &s);
 	s.l2.refuses4 = refuses4;
 	s.l2.refuses6 = refuses6;
+	s.l2.rebalance.asked = sp->rebalances;
 	l2_publish(sp->l2, &s.l2, s.wants);
 	served_snapshot_fini(&s);
 	sp->view_fresh = fresh;
 	sp->refuses4 = refuses4;
 	sp->refuses6 = refuses6;
+	sp->published_rebalances = sp->rebalances;
 	sp->publishes++;
 }
 

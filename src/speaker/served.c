@@ -483,6 +483,7 @@ void served_snapshot(struct served *w, const struct view *v, bool view_fresh, in
 	s.wants = &w->wants;
 	add_layer2_ranges(v, &s);
 	s.l2.timing = served_timing(c);
+	s.l2.rebalance.per_minute = c ? c->rebalance.per_minute : 0;
 	s.l2.nodes = s.nodes;
 	s.l2.awaited = s.awaited;
 	s.l2.ranges = s.ranges;

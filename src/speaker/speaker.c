@@ -335,4 +335,5 @@ void speaker_stop(struct speaker *sp)
 		event_base_free(sp->base);
 	free(sp->namespace);
 	free(sp->node_uid);
+	free(sp->rebalance_mark);
 }

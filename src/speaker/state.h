@@ -97,7 +97,9 @@ struct speaker {
 	bool told_full;                   /* conntrack's table, likewise */
 	bool view_fresh;                  /* as last published, */
 	bool refuses4, refuses6;          /* likewise */
-	bool needed_left_out;             /* more gateways than speaker_look_for_needed() reads */
+	char *rebalance_mark;             /* at the active configuration; NULL: that is not known */
+	uint64_t rebalances, published_rebalances; /* how often it became another one */
+	bool needed_left_out; /* more gateways than speaker_look_for_needed() reads */
 	struct {
 		struct kube_request *request; /* under way */
 		int64_t asked_ms, answered_ms;

@@ -113,7 +113,5 @@ void view_ports_drop(struct view *v, const struct view_port *ports, size_t n);
 void view_slice_free(struct view *v, struct slice *s);
 /* Tells the slices of @s from the strays anew, after its UID has changed. */
 void view_slices_sort(struct service *s);
-/* A UID is a UUID; what is not is folded, so that equal ones stay equal.  "" is 0. */
-void view_parse_uid(const char *text, uint8_t ret_uid[static VIEW_UID_SIZE]);
 
 #endif

@@ -16,6 +16,8 @@ from lab.waiting import wait_for
 TAKEOVER = 1.0
 # Two owners learn of each other by the next heartbeat.
 SETTLED = 0.5
+# For so long nothing may have been wrong before anything is handed over to give others their share.
+CALM = 60
 
 
 @pytest.fixture(params=FAMILIES, ids=lambda family: family.name)
@@ -185,6 +187,28 @@ def test_who_is_no_longer_eligible_hands_over(wire: Wire) -> None:
     seen.assert_one_owner(but_for=0.1)
     assert wire.owners()[address] != "a"
     assert sum(wire.probes(name, address, began) for name in ("b", "c")) == 0
+
+
+def test_who_returns_gets_its_share_when_it_is_asked_for(wire: Wire) -> None:
+    """Only then; and the owners before answer until it does."""
+    wire.nodes["a"].signal(signal.SIGKILL)
+    wire.wait_owners()
+    wire.nodes["a"].start()
+    before = wire.wait_agreed()
+    assert "a" not in before.values()
+    time.sleep(CALM + 2)
+    assert wire.agreed() == before
+
+    def ask() -> None:
+        for node in wire.nodes.values():
+            node.command("rebalance 600 0")
+
+    seen = wire.observe(6.0, ask)
+    assert seen.unanswered(wire.addresses) == 0
+    seen.assert_one_owner(but_for=0.1)
+    owners = list(wire.wait_agreed().values())
+    assert all(4 <= owners.count(name) <= 5 for name in NAMES)
+    assert sum(wire.probes("a", address, seen.began) for address in wire.addresses) == 0
 
 
 def test_a_wrong_key_makes_no_second_owner(make_wire: Callable[..., Wire]) -> None:

@@ -8,10 +8,11 @@
  *	l2node NODE NODES KEY FIRST_ADDRESS COUNT PROBE_MS
  *
  * NODES is the comma-separated, sorted list of all nodes; an empty KEY is none.  Commands on stdin,
- * a line each: `eligible ADDRESS 0|1`, `states`, `stats`, `peers`, `troubles`, `complaints`,
- * `restart` and `yield` (ends the program); a lone `.` follows what each prints. SIGTERM is
- * `restart`.
+ * a line each: `eligible ADDRESS 0|1`, `rebalance PER_MINUTE ASKED`, `states`, `stats`, `peers`,
+ * `troubles`, `complaints`, `restart` and `yield` (ends the program); a lone `.` follows what each
+ * prints. SIGTERM is `restart`.
  */
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -192,6 +193,9 @@ static bool command(struct l2 *l2, struct wants *w, const char *line, enum l2_st
 {
 	if (!strncmp(line, "eligible ", 9)) {
 		set_eligible(w, line + 9);
+		l2_publish(l2, &w->view, &w->map);
+	} else if (sscanf(line, "rebalance %u %" SCNu64, &w->view.rebalance.per_minute,
+	                  &w->view.rebalance.asked) == 2) {
 		l2_publish(l2, &w->view, &w->map);
 	} else if (!strcmp(line, "states\n")) {
 		print_states(l2, w);

@@ -205,6 +205,28 @@ static void the_first_and_the_last_on_an_interface_are_for_all(void **state)
 	fixture_fini(&f);
 }
 
+/* What holds for all addresses reaches every segment, also where all wants stay as they are. */
+static void another_rate_reaches_segments_whose_wants_stay(void **state)
+{
+	(void)state;
+	struct fixture f;
+
+	fixture_init(&f);
+	put(&f, v4(0, 1), true);
+	put(&f, v4(1, 1), true);
+	follow(&f, 2);
+	struct l2_snapshot next = f.view;
+	next.rebalance.per_minute = 7;
+	attach_follow(&f.attach, &next, f.places, f.attach.wants, 3);
+	assert_int_equal(f.attach.n, 2);
+	for (size_t k = 0; k < 2; k++) {
+		const struct claims *c = &f.attach.list[k]->segment->claims;
+		assert_int_equal(c->view->rebalance.per_minute, 7);
+		assert_true(c->rebalance.look_ms < CLAIMS_NEVER);
+	}
+	fixture_fini(&f);
+}
+
 static void any_history_ends_as_if_it_were_the_first_snapshot(void **state)
 {
 	(void)state;
@@ -235,6 +257,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_change_reaches_its_segment_alone),
 		cmocka_unit_test(the_first_and_the_last_on_an_interface_are_for_all),
+		cmocka_unit_test(another_rate_reaches_segments_whose_wants_stay),
 		cmocka_unit_test(any_history_ends_as_if_it_were_the_first_snapshot),
 	};
 

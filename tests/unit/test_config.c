@@ -372,6 +372,15 @@ static const struct {
 	  "write a whole number of milliseconds, such as 70, without quotes" },
 	{ "layer2-timing:\n  multiplier: 2\n", 2, "layer2-timing.multiplier", "from 3 to 50" },
 	{ "layer2-timing: {probe: 1001}\n", 1, "layer2-timing.probe", "from 10 to 1000" },
+	/* rebalance */
+	{ "rebalance: 10\n", 1, "rebalance", "is a single value; write a map" },
+	{ "rebalance: {}\n", 1, "rebalance.per-minute",
+	  "how fast? write per-minute: 10, for example" },
+	{ "rebalance: {per-minute: 0}\n", 1, "rebalance.per-minute",
+	  "write a number from 1 to 600" },
+	{ "rebalance: {per-minute: 601}\n", 1, "rebalance.per-minute",
+	  "write a number from 1 to 600" },
+	{ "rebalance: {per-minut: 1}\n", 1, "rebalance.per-minut", "write \"per-minute\"" },
 	/* journal */
 	{ "journal: true\n", 1, "journal",
 	  "is a single value; write a map of key: value, such as journal: {days: 90}" },
@@ -760,6 +769,36 @@ static void test_timing(void **state)
 		assert_int_equal(c->layer2_timing.probe_ms, cases[i].timing.probe_ms);
 		assert_int_equal(warnings.n, cases[i].warnings);
 		config_problems_fini(&warnings);
+		configuration_unref(c);
+	}
+}
+
+static void test_rebalance(void **state)
+{
+	static const struct {
+		const char *text;
+		unsigned int per_minute;
+		const char *printed;
+	} cases[] = { { "{}", 0, NULL },
+		      { "rebalance:\n", 0, NULL },
+		      { "rebalance: {per-minute: 600}\n", 600,
+		        "\"rebalance\":{\"per-minute\":600}" } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		cleanup(config_problems_fini) struct config_problems errors = { 0 };
+		cleanup(config_problems_fini) struct config_problems warnings = { 0 };
+		cleanup(buf_fini) struct buf json = BUF_INIT;
+		struct configuration *c = NULL;
+		assert_int_equal(configuration_parse(cases[i].text, strlen(cases[i].text), &c,
+		                                     &errors, &warnings),
+		                 0);
+		assert_int_equal(c->rebalance.per_minute, cases[i].per_minute);
+		configuration_json(c, &json);
+		if (cases[i].printed)
+			assert_non_null(strstr(buf_str(&json), cases[i].printed));
+		else
+			assert_null(strstr(buf_str(&json), "rebalance"));
 		configuration_unref(c);
 	}
 }
@@ -1348,6 +1387,7 @@ int main(void)
 		cmocka_unit_test(test_strings_of_users),
 		cmocka_unit_test(test_many_interfaces),
 		cmocka_unit_test(test_timing),
+		cmocka_unit_test(test_rebalance),
 		cmocka_unit_test(test_journal),
 		cmocka_unit_test(test_allowed_external_ips),
 		cmocka_unit_test(test_all_errors_at_once_by_line),

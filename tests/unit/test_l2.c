@@ -440,7 +440,7 @@ static void snapshots_that_differ_are_told_apart(void **state)
 		                       .n_ranges = 1,
 		                       .places = &place,
 		                       .n_places = 1 };
-	struct l2_snapshot different[12];
+	struct l2_snapshot different[14];
 
 	for (size_t i = 0; i < ARRAY_LEN(different); i++)
 		different[i] = s;
@@ -456,6 +456,8 @@ static void snapshots_that_differ_are_told_apart(void **state)
 	different[9].refuses4 = true;
 	different[10].refuses6 = true;
 	different[11].timing.probe_ms = 1;
+	different[12].rebalance.per_minute = 1;
+	different[13].rebalance.asked = 1;
 	assert_true(snapshot_eq(&s, &s));
 	for (size_t i = 0; i < ARRAY_LEN(different); i++)
 		assert_false(snapshot_eq(&s, &different[i]));

@@ -8,7 +8,7 @@
 #include "unit.h"
 
 #include "../l2/sim.h"
-#include "claims/spread.h"
+#include "fairlead/spread.h"
 #include "fairlead/hash.h"
 #include "fairlead/mem.h"
 

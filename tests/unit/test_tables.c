@@ -152,9 +152,10 @@ static void print_metrics(const char *opening, struct buf *out)
 /* ---- keys of the configuration ---- */
 
 static const struct schema_table *const key_tables[] = {
-	&document_table,    &pool_table,       &advertisement_table, &external_table, &peer_table,
-	&reservation_table, &selector_table,   &expression_table,    &bfd_table,      &timing_table,
-	&layer2_table,      &preference_table, &quota_table,         &journal_table,
+	&document_table, &pool_table,        &advertisement_table, &external_table,
+	&peer_table,     &reservation_table, &selector_table,      &expression_table,
+	&bfd_table,      &timing_table,      &layer2_table,        &preference_table,
+	&quota_table,    &journal_table,     &rebalance_table,
 };
 
 static void print_default(const struct schema_key *key, struct buf *out)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef FAIRLEAD_CLAIMS_SPREAD_H
-#define FAIRLEAD_CLAIMS_SPREAD_H
+#ifndef FAIRLEAD_SPREAD_H
+#define FAIRLEAD_SPREAD_H
 
 /*
  * Which node is to own what nobody owns: a rendezvous with bounded load.
@@ -16,6 +16,11 @@
  *
  * What is owned stays where it is, also beyond the bound.  An identity that is owned where it was
  * to go changes nothing for the others.
+ *
+ * Only where it is asked for, spread_next() says which one is to go elsewhere next: away from a
+ * place that is not among those preferred most, from one that owns more than its bound, or to one
+ * that owns less than its share divided by 1.25, rounded up.  The last two only if it brings both
+ * places nearer to their shares, so there is an end to it.
  */
 
 #include <stdbool.h>
@@ -28,10 +33,11 @@
 
 struct spread_place {
 	uint64_t name_hash;
-	bool live;         /* may be given something, */
-	uint8_t refuses;   /* but for items of these families */
-	uint64_t share;    /* in 2^-32 */
-	int64_t load, max; /* identities that are there or are to be there; the bound */
+	bool live;       /* may be given something, */
+	uint8_t refuses; /* but for items of these families */
+	uint64_t share;  /* in 2^-32 */
+	/* identities that are there or are to be there; the bound, and with less it may get one */
+	int64_t load, max, min;
 };
 
 struct spread_item {
@@ -45,6 +51,19 @@ struct spread_item {
 	uint32_t preference; /* the greatest of a live candidate, */
 	uint16_t n_live;     /* which so many have */
 	bool held;           /* it is owned, at that place */
+	bool stays;          /* and is not to go elsewhere: for spread_next() alone */
+	/* It is not held, but goes from that place to the one that spread_next() said. */
+	bool goes;
+	uint16_t from;
+};
+
+enum spread_why { SPREAD_PREFERRED, SPREAD_ABOVE, SPREAD_BELOW };
+
+/* An item that is to go from a place to another. */
+struct spread_move {
+	size_t item;
+	uint16_t from, to;
+	enum spread_why why;
 };
 
 struct spread {
@@ -73,5 +92,10 @@ void spread_all(struct spread *s);
 void spread_hold(struct spread *s, struct spread_item *item, uint16_t at);
 /* It is not owned any more, and gets another place. */
 void spread_release(struct spread *s, struct spread_item *item);
+/*
+ * The next that is to go elsewhere, of items that are held and do not stay; false if there is none.
+ * Of one place's items those come first that come behind @after, which may be NULL.
+ */
+bool spread_next(struct spread *s, const struct identity *after, struct spread_move *ret_move);
 
 #endif
