@@ -22,3 +22,18 @@ bool ask_goes_on(void)
 	return fgets(answer, sizeof(answer), stdin) &&
 	       (!strcasecmp(answer, "y\n") || !strcasecmp(answer, "yes\n"));
 }
+
+bool ask_is_wanted(bool yes)
+{
+	if (yes)
+		return true;
+	if (!ask_has_terminal()) {
+		fputs("Nothing was changed: where there is no terminal to ask at, it takes --yes.\n",
+		      stderr);
+		return false;
+	}
+	if (ask_goes_on())
+		return true;
+	fputs("Nothing was changed.\n", stderr);
+	return false;
+}

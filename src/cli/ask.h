@@ -10,5 +10,10 @@
 bool ask_has_terminal(void);
 /* Puts the question behind what stands on standard error; anything but y or yes is no. */
 bool ask_goes_on(void);
+/*
+ * What runs by itself has nobody to ask: without @yes and a terminal nothing is done, which is
+ * said.
+ */
+bool ask_is_wanted(bool yes);
 
 #endif

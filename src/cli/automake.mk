@@ -43,6 +43,7 @@ libfairlead_a_SOURCES += \
 	src/cli/model_daemons.c \
 	src/cli/model_derive.c \
 	src/cli/model_l2.c \
+	src/cli/model_rebalance.c \
 	src/cli/model_pools.c \
 	src/cli/model_pools.h \
 	src/cli/model_print.c \
@@ -108,6 +109,7 @@ src_cli_fairlead_SOURCES = \
 	src/cli/command_plan.c \
 	src/cli/command_proxy.c \
 	src/cli/command_proxy_diff.c \
+	src/cli/command_rebalance.c \
 	src/cli/command_reserve.c \
 	src/cli/command_schema.c \
 	src/cli/command_sysdump.c \

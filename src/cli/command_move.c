@@ -320,22 +320,6 @@ static void print(const struct work *w)
 
 /* ---- whether it is done ---- */
 
-/* What runs by itself has nobody to ask, and what comes of the edit is known only now. */
-static bool is_wanted(const struct command_options *o)
-{
-	if (o->yes)
-		return true;
-	if (!ask_has_terminal()) {
-		fputs("Nothing was changed: where there is no terminal to ask at, it takes --yes.\n",
-		      stderr);
-		return false;
-	}
-	if (ask_goes_on())
-		return true;
-	fputs("Nothing was changed.\n", stderr);
-	return false;
-}
-
 static int write_edit(const struct work *w, struct err *e)
 {
 	const struct kube_meta *meta = &w->edit.was->meta;
@@ -366,7 +350,7 @@ static int conclude(const struct work *w, struct err *e)
 	}
 	if (w->o->dry_run || amend_is_empty(&w->edit))
 		return COMMAND_OK;
-	return is_wanted(w->o) ? write_edit(w, e) : COMMAND_FAILED;
+	return ask_is_wanted(w->o->yes) ? write_edit(w, e) : COMMAND_FAILED;
 }
 
 static int run_edit(const struct command_options *o, int (*edit)(struct work *w, struct err *e),

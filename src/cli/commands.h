@@ -25,7 +25,7 @@ enum command_exit {
 		2, /* plan, proxy diff, config convert, move: moved, different, lost, refused */
 	COMMAND_NOT_RUN = 2,    /* test: nothing is known about what was to be tested */
 	COMMAND_NOTHING = 2,    /* sysdump */
-	COMMAND_INCOMPLETE = 3, /* explain: printed, but a speaker did not answer */
+	COMMAND_INCOMPLETE = 3, /* explain, rebalance: printed, but a speaker did not answer */
 	COMMAND_USAGE = 64,     /* wrong command line; as in sysexits.h */
 };
 
@@ -174,6 +174,7 @@ struct command {
 	X(pools)          \
 	X(proxy_diff)     \
 	X(proxy_render)   \
+	X(rebalance)      \
 	X(release)        \
 	X(reserve)        \
 	X(status)         \

@@ -234,6 +234,8 @@ void cluster_put_service(struct model *m, const struct kube_service *in)
 	copy_condition(in, IPAM_CONDITION_EXTERNAL, &s->external_reason, &s->external_message);
 	s->external_waits = in->external_pool && in->n_external_assigned == 0;
 	cleanup_free struct view_address *list = view_addresses_of(in, &s->n_addresses);
+	view_parse_uid(in->meta.uid, s->identity.id);
+	s->identity.since_us = in->meta.creation_us;
 	s->waits = in->type == KUBE_LOAD_BALANCER && (!s->n_addresses || list[0].external);
 	s->addresses = xcalloc(s->n_addresses + 1, sizeof(*s->addresses));
 	for (size_t i = 0; i < s->n_addresses; i++)

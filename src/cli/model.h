@@ -101,6 +101,11 @@ void cluster_pools_print(struct model *m, const struct findings *f, struct out *
 void cluster_bgp_print(struct model *m, const struct findings *f, struct out *o);
 /* Layer 2: segments, whom each node hears there, owners and moves. */
 void cluster_l2_print(struct model *m, const struct findings *f, struct out *o);
+/*
+ * What would go from node to node by layer 2 so that each has its share, if it were asked for;
+ * false if nothing would.
+ */
+bool cluster_rebalance_print(struct model *m, struct out *o);
 /* The versions of this program and of all daemons. */
 void cluster_version_print(struct model *m, const struct findings *f, struct out *o);
 

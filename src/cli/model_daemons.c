@@ -57,6 +57,7 @@ static void put_verdict(struct model_service *s, struct json_object *obj, struct
 			.mac = model_dup_str(obj, "mac"),
 			.claim = model_dup_str(obj, "claim"),
 			.cause = model_dup_str(obj, "cause"),
+			.preference = kube_json_int(obj, "preference", 0, UINT32_MAX, 0, NULL),
 			.held_ms = kube_json_int(obj, "held_ms", -1, INT64_MAX, -1, NULL),
 			.protocol = protocol_of(obj),
 			.announce = kube_json_bool(obj, "announce", false, NULL),

@@ -152,8 +152,7 @@ static int64_t held_ms(const struct model_address *a, const char *owner)
 	return longest;
 }
 
-/* The node may own it, whether it does or not. */
-static bool is_candidate(const struct verdict *d)
+bool model_may_own(const struct verdict *d)
 {
 	enum reason r = reason_named(d->reason);
 
@@ -169,7 +168,7 @@ static void put_candidates(const struct model_address *a, struct out *o)
 
 	out_list(o, "candidates");
 	for (size_t i = 0; i < a->n_verdicts; i++) {
-		if (!is_candidate(&a->verdicts[i]))
+		if (!model_may_own(&a->verdicts[i]))
 			continue;
 		out_str(o, NULL, a->verdicts[i].node);
 		if (n++ < CANDIDATES_SHOWN || o->format != OUT_TEXT)

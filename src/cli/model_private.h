@@ -13,11 +13,13 @@
 #include "fairlead/configuration.h"
 #include "fairlead/decide.h"
 #include "fairlead/hash.h"
+#include "fairlead/identity.h"
 #include "fairlead/view.h"
 
 /* What one speaker says about one address by one protocol. */
 struct verdict {
 	char *node, *reason, *message, *owner, *interface, *mac;
+	int64_t preference;  /* by layer 2: of the node, to others */
 	char *claim, *cause; /* by layer 2: how it stands with the node, and why it is the owner */
 	int64_t held_ms;     /* for how long @owner has been the owner, as far as it knows; -1 */
 	enum protocol protocol;
@@ -36,9 +38,10 @@ struct model_service {
 	char *external_reason, *external_message; /* of ExternalIPsAssigned, likewise */
 	char *class;                              /* of load balancers; NULL: none */
 	struct labels labels;
-	bool hidden;         /* not to be printed */
-	bool waits;          /* of type LoadBalancer, and its status holds no address */
-	bool external_waits; /* names a pool for external IPs, and has none from it */
+	struct identity identity; /* as speakers tell it apart */
+	bool hidden;              /* not to be printed */
+	bool waits;               /* of type LoadBalancer, and its status holds no address */
+	bool external_waits;      /* names a pool for external IPs, and has none from it */
 	struct model_address *addresses;
 	uint32_t n_addresses;
 	UT_hash_handle hh;
@@ -208,6 +211,8 @@ const struct verdict *model_l2_owner(const struct model_address *a);
  * nodes that may have it; and the cells "held" and "may".
  */
 void model_put_held(const struct model_address *a, struct out *o);
+/* By layer 2, the node may own it, whether it does or not. */
+bool model_may_own(const struct verdict *d);
 /* The layer-2 owner, before the nodes that announce it by BGP; NULL: none. */
 const struct verdict *model_announcer(const struct model_address *a);
 /*

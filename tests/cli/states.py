@@ -396,6 +396,23 @@ def moved(c: Cluster) -> None:
     said.update(claim="probing", reason="Candidate")
 
 
+def uneven(c: Cluster) -> None:
+    """One node owns all."""
+    for node, address in NODES.items():
+        said = c["speakers"][address]["services"]
+        said[1] = says("web", "192.0.2.240", "Announced" if node == "n1" else "NotOwner")
+
+
+def preferred(c: Cluster) -> None:
+    """By a node that owns nothing, and another one waits for an owner; the configuration has a rate."""
+    (said,) = (s for s in c["speakers"][NODES["n3"]]["services"] if s["name"] == "web")
+    said["addresses"][0]["preference"] = 10
+    for address in NODES.values():
+        c["speakers"][address]["services"][0]["addresses"][0].update(announce=False, reason="Candidate")
+    pools = POOLS + "rebalance: {per-minute: 10}\n"
+    c["objects"][ACTIVE] = config_map("fairlead-active", pools, **{"fairlead.io/generation": "3"})
+
+
 def fine(c: Cluster) -> None:
     del c
 
@@ -404,6 +421,9 @@ def fine(c: Cluster) -> None:
 STATES: list[tuple[str, Break, list[str]]] = [
     ("healthy", fine, ["status", "pools", "bgp", "l2", "status --summary", "version"]),
     ("moved", moved, ["status", "status -o wide", "l2", "l2 -o wide", "l2 -o json", "l2 -o name", "explain shop/web"]),
+    ("even", fine, ["rebalance --dry-run", "rebalance -o json"]),
+    ("uneven", uneven, ["rebalance --dry-run", "rebalance", "rebalance --dry-run -o json"]),
+    ("preferred", preferred, ["rebalance --dry-run", "rebalance --dry-run -o json"]),
     ("version-skew", skewed, ["version", "version -o json"]),
     ("version-newer", newer, ["version"]),
     ("version-lost", lost, ["version", "version -o json", "version --client"]),

@@ -333,6 +333,7 @@ ROWS: tuple[Row, ...] = (
             "fairlead release shop/web",
             _by("tests/e2e/test_moves.py::test_a_released_address_is_free_for_who_waits_for_it"),
         ),
+        ("fairlead rebalance", _by("tests/e2e/test_rebalance.py::test_a_node_that_returns_gets_its_share")),
         ("helm template …", _by(_CLUSTER)),
         ("kubectl get services,namespaces,nodes -A -o json | jq …", _never("no package of the tests has jq")),
         ("fairlead plan --config config.yaml --state state.json", _never("that of the line before it")),
@@ -354,6 +355,7 @@ ROWS: tuple[Row, ...] = (
         "docs/running.md",
         ("fairlead move SERVICE …", _by("tests/e2e/test_moves.py::test_a_service_moves_where_it_is_sent")),
         ("fairlead reserve SERVICE ADDRESS", _by("tests/cli/golden: check reserve reserve shop/web 192.168.1.244")),
+        ("fairlead rebalance", _by("tests/e2e/test_rebalance.py::test_a_node_that_returns_gets_its_share")),
         (
             "fairlead release SERVICE",
             _by("tests/e2e/test_moves.py::test_a_released_address_is_free_for_who_waits_for_it"),
