@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/conformance.md, from what the last run in each mode has left.  Pure."""
+"""docs/conformance.md, from what the last run in each mode has left, and that again from the page.  Pure."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from .exceptions import NEVER, Exceptions
-from .outcomes import PASS, Outcome, summary
+from .outcomes import FAIL, PASS, SKIP, Outcome, summary
 from .suite import Test
 
 _HEAD = """<!-- SPDX-License-Identifier: Apache-2.0 -->
@@ -18,6 +19,7 @@ The cluster is that of `tests/cluster`, and `tests/upstream run` makes the run
 kube-proxy is a defect, unless it stands among the [exceptions](#exceptions).  {conformance} of the tests belong to
 Kubernetes' Conformance; they are marked ✓.
 """
+_TEST_BY_TEST = "## Test by test"
 
 
 def text(
@@ -38,12 +40,27 @@ def text(
         modes = ", ".join(f"`{m}`" for m in entry.modes) or "all"
         lines.append(f"| {names} | {modes} | {'not run' if entry.outcome == NEVER else entry.outcome} | {entry.why} |")
     modes = " | ".join(f"`{m}`" for m in runs)
-    lines += ["", "## Test by test", "", f"| test | | {modes} |", f"|---|---|{'---|' * len(runs)}"]
+    lines += ["", _TEST_BY_TEST, "", f"| test | | {modes} |", f"|---|---|{'---|' * len(runs)}"]
     for test in tests:
         if any(test.name in run for run in runs.values()):
             cells = " | ".join(_cell(run.get(test.name)) for run in runs.values())
             lines.append(f"| {_short(test.name)} | {'✓' if test.conformance else ''} | {cells} |")
     return "\n".join(lines) + "\n"
+
+
+def outcomes(page: str, tests: Sequence[Test]) -> dict[str, dict[str, Outcome]]:
+    """What text() has put into a page, mode by mode, but for how long it took and why."""
+    names = {_short(t.name): t.name for t in tests}
+    runs: dict[str, dict[str, Outcome]] = {}
+    for line in page.partition(_TEST_BY_TEST)[2].splitlines():
+        name, _, *cells = re.split(r" *(?<!\\)\| *", line.strip("| ")) if line.startswith("| ") else ("", "")
+        if name == "test":
+            runs = {mode.strip("`"): {} for mode in cells}
+        elif name in names:
+            for run, cell in zip(runs.values(), cells, strict=True):
+                if (what := cell.strip("*")) in (PASS, FAIL, SKIP):
+                    run[names[name]] = Outcome(what, 0)
+    return runs
 
 
 def _short(name: str) -> str:

@@ -52,16 +52,21 @@ def prepared(cluster: Cluster, mode: str, archives: list[Path]) -> Iterator[None
 
 def run(cluster: Cluster, mode: str, names: list[str], processes: int) -> dict[str, Outcome]:
     """Runs tests of the suite where all is prepared."""
-    where = results(cluster.build)
-    where.mkdir(exist_ok=True)
+    results(cluster.build).mkdir(exist_ok=True)
     kubeconfig = cluster.plane.kubeconfig("admin", cluster.dir / "client.kubeconfig")
     namespace = _client(cluster.network)
-    return suite.run(names, namespace, kubeconfig, processes, where / f"{mode}-report.json", where / f"{mode}.log")
+    log = results(cluster.build) / f"{mode}.log"
+    return suite.run(names, namespace, kubeconfig, processes, report(cluster.build, mode), log)
 
 
 def results(build: Path) -> Path:
     """The directory for what became of tests, in a build directory."""
     return build / "upstream"
+
+
+def report(build: Path, mode: str) -> Path:
+    """What suite.told() reads of the last run in a mode."""
+    return results(build) / f"{mode}-report.jsonl"
 
 
 def _values(cluster: Cluster, mode: str) -> dict[str, object]:

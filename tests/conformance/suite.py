@@ -18,6 +18,7 @@ from lab.waiting import LabError
 from .outcomes import FAIL, PASS, SKIP, Outcome
 
 _OUTCOMES = {"passed": PASS, "skipped": SKIP}  # of what ginkgo calls states; all others are failures
+_RUN_IS_OVER = "A suite timeout occurred"  # is what ginkgo says of the tests that are under way then
 _CONFORMANCE = "Conformance"
 ABOUT = "[sig-network] "
 
@@ -64,7 +65,8 @@ def run(
 ) -> dict[str, Outcome]:
     """Runs the tests of these names in a namespace, some side by side, and says what became of each.
 
-    What ginkgo says of the whole is of no interest: it fails with any of its tests."""
+    Each has a line in @report once it has ended; told() reads them, so that a run that is killed has not been for
+    nothing.  What ginkgo says of the whole is of no interest: it fails with any of its tests."""
     wanted = list(names)
     report.unlink(missing_ok=True)
     focus = "|".join(f"{re.escape(name)}$" for name in wanted)  # behind the name of the suite
@@ -73,8 +75,6 @@ def run(
         f"--procs={processes}",
         "--timeout=4h",
         "--no-color",
-        "--json-report=" + report.name,
-        f"--output-dir={report.parent}",
         f"--focus={focus}",
         program("e2e.test"),
         "--",
@@ -84,6 +84,7 @@ def run(
         "--node-os-distro=debian",
         "--allowed-not-ready-nodes=-1",
         "--num-nodes=3",
+        f"--outcomes={report}",
     ]
     with log.open("wb") as out:
         with netns.entered(namespace):
@@ -94,12 +95,19 @@ def run(
             running.send_signal(signal.SIGTERM)
             running.wait()
             raise
+    found = told(report)
+    if lost := [name for name in wanted if name not in found]:
+        raise LabError(f"{len(lost)} tests were not run to their end, as {lost[0]!r}; what ginkgo said is in {log}")
+    return {name: found[name] for name in wanted}
+
+
+def told(report: Path) -> dict[str, Outcome]:
+    """What became of the tests that have come to their end in the last run that wrote this report, if there was one."""
     if not report.exists():
-        raise LabError(f"ginkgo has left no report; what it said is in {log}")
-    outcomes = {_name(s): _outcome(s) for s in _specs(report)}
-    if lost := [name for name in wanted if name not in outcomes]:
-        raise LabError(f"{len(lost)} tests are not in ginkgo's report, as {lost[0]!r}; what it said is in {log}")
-    return {name: outcomes[name] for name in wanted}
+        return {}
+    lines = report.read_text(encoding="utf-8").splitlines(keepends=True)
+    specs = [json.loads(line) for line in lines if line.endswith("\n")]  # or else who wrote it was killed
+    return {_name(s): _outcome(s) for s in specs if _has_ended(s)}
 
 
 def _specs(report: Path) -> list[dict[str, Any]]:
@@ -117,8 +125,17 @@ def _labels(spec: dict[str, Any]) -> list[str]:
     return [label for group in nested for label in group or []] + (spec["LeafNodeLabels"] or [])
 
 
+def _has_ended(spec: dict[str, Any]) -> bool:
+    """Whether the test said itself what became of it: it was neither left out nor cut short with the whole run."""
+    if spec["State"] == "skipped":
+        return bool(_said(spec))
+    return spec["State"] not in ("pending", "interrupted", "aborted") and not _said(spec).startswith(_RUN_IS_OVER)
+
+
+def _said(spec: dict[str, Any]) -> str:
+    return (spec.get("Failure") or {}).get("Message", "")
+
+
 def _outcome(spec: dict[str, Any]) -> Outcome:
-    said = (spec.get("Failure") or {}).get("Message", "")
-    if spec["State"] == "skipped" and not said:
-        return Outcome(FAIL, 0, "it was not run")
+    said = _said(spec)
     return Outcome(_OUTCOMES.get(spec["State"], FAIL), round(spec["RunTime"] / 1e9), " ".join(said.split())[:500])

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """How the verdicts of Kubernetes' own suite are judged; the suite itself is run by tests/upstream."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from conformance import __main__ as command
 from conformance import exceptions, outcomes, page, place, suite
 from conformance.exceptions import NEVER, Exception_, Exceptions
 from conformance.outcomes import FAIL, PASS, SKIP, Outcome
@@ -77,6 +80,54 @@ def test_what_a_kernel_has_is_no_exception_there(tmp_path: Path) -> None:
     assert not exceptions.load(place.MODES, file, has={"sctp"}).is_never("over SCTP", "iptables")
 
 
+def _line(name: str, state: str, said: str = "") -> str:
+    """As the suite writes it when a test has ended."""
+    spec: dict[str, Any] = {
+        "ContainerHierarchyTexts": ["[sig-network]"],
+        "LeafNodeText": name,
+        "LeafNodeType": "It",
+        "State": state,
+        "RunTime": 2_400_000_000,
+    }
+    return json.dumps(spec | ({"Failure": {"Message": said}} if said else {})) + "\n"
+
+
+def test_what_a_run_has_told(tmp_path: Path) -> None:
+    lines = [
+        _line("a", "passed"),
+        _line("b", "failed", "of  course"),
+        _line("c", "timedout", "A spec timeout occurred"),
+        _line("d", "skipped", "not here"),
+    ]
+    report = tmp_path / "report"
+    report.write_text("".join(lines), encoding="utf-8")
+    assert suite.told(report) == {
+        "[sig-network] a": Outcome(PASS, 2),
+        "[sig-network] b": Outcome(FAIL, 2, "of course"),
+        "[sig-network] c": Outcome(FAIL, 2, "A spec timeout occurred"),
+        "[sig-network] d": Outcome(SKIP, 2, "not here"),
+    }
+
+
+def test_what_a_run_was_ended_in_the_midst_of_is_no_outcome(tmp_path: Path) -> None:
+    lines = [
+        _line("a", "passed"),
+        _line("b", "interrupted", "Interrupted by User"),
+        _line("c", "aborted", "by another process"),
+        _line("d", "timedout", "A suite timeout occurred"),
+        _line("e", "skipped"),
+        _line("f", "pending"),
+        _line("g", "passed")[:-1],  # killed while it wrote
+    ]
+    report = tmp_path / "report"
+    report.write_text("".join(lines), encoding="utf-8")
+    assert list(suite.told(report)) == ["[sig-network] a"]
+
+
+def test_no_run_has_told_nothing(tmp_path: Path) -> None:
+    assert suite.told(tmp_path / "report") == {}
+
+
 def test_the_page() -> None:
     tests = [suite.Test("[sig-network] a [Conformance]", True), suite.Test("[sig-network] b", False)]
     passed, failed = Outcome(PASS, 1), Outcome(FAIL, 1, "x")
@@ -86,3 +137,37 @@ def test_the_page() -> None:
     assert "| a | ✓ | pass | – |" in lines
     assert "| b |  | – | **fail** |" in lines
     assert "| never | all | not run | it would take a day |" in lines
+
+
+def test_the_page_is_read_again() -> None:
+    names = ["[sig-network] a [Conformance]", "[sig-network] b|c", "[sig-network] d <x> *", "[sig-network] e"]
+    tests = [suite.Test(name, name.endswith("[Conformance]")) for name in names]
+    passed, failed, skipped = (Outcome(what, 0) for what in (PASS, FAIL, SKIP))
+    runs = {"one": {names[0]: passed, names[1]: failed}, "two": {names[1]: skipped, names[2]: passed}}
+    assert page.outcomes(page.text("v1", tests, runs, _LISTED), tests) == runs
+
+
+def test_no_page_has_nothing() -> None:
+    assert page.outcomes("", [suite.Test("[sig-network] a", False)]) == {}
+
+
+def test_only_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One test is known from the page, one from an earlier run, and one from a run that was killed."""
+    names = [f"[sig-network] {letter}" for letter in "abcd"]
+    tests = [suite.Test(name, False) for name in names]
+    written = tmp_path / "page"
+    written.write_text(page.text("v1", tests, {"iptables": {names[0]: Outcome(PASS, 1)}}, _LISTED), encoding="utf-8")
+    monkeypatch.setattr(command, "_PAGE", written)
+    monkeypatch.setattr(command, "_BUILD", tmp_path)
+    place.results(tmp_path).mkdir()
+    outcomes.save(place.results(tmp_path) / "iptables.json", {names[1]: Outcome(FAIL, 1, "why")})
+    place.report(tmp_path, "iptables").write_text(_line("c", "passed"), encoding="utf-8")
+
+    command.keep(tests)
+
+    def wanted(*flags: str) -> list[str]:
+        return command.choose(command.parse(["run", "--mode", "iptables", *flags]), names, Exceptions([]))
+
+    assert wanted() == names
+    assert wanted("--missing") == names[3:]
+    assert wanted("--focus", "a|d", "--shard", "2/2") == names[3:]

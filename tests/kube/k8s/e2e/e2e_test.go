@@ -4,10 +4,12 @@
 package e2e
 
 import (
+	"encoding/json"
 	"flag"
 	"os"
 	"testing"
 
+	"github.com/onsi/ginkgo/v2"
 	"k8s.io/kubernetes/test/e2e"
 	_ "k8s.io/kubernetes/test/e2e/common/network"
 	_ "k8s.io/kubernetes/test/e2e/feature"
@@ -21,6 +23,25 @@ import (
 	manifests "k8s.io/kubernetes/test/e2e/testing-manifests"
 )
 
+var outcomes = flag.String("outcomes", "", "a file that gets ginkgo's report of each test when it has ended, a line each")
+
+// Several processes write to the file, each a line at once.
+func write(report ginkgo.SpecReport) {
+	report.CapturedGinkgoWriterOutput, report.CapturedStdOutErr, report.SpecEvents = "", "", nil
+	line, err := json.Marshal(report)
+	if err != nil {
+		panic(err)
+	}
+	file, err := os.OpenFile(*outcomes, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	if err != nil {
+		panic(err)
+	}
+	defer file.Close()
+	if _, err := file.Write(append(line, '\n')); err != nil {
+		panic(err)
+	}
+}
+
 func TestMain(m *testing.M) {
 	config.CopyFlags(config.Flags, flag.CommandLine)
 	framework.RegisterCommonFlags(flag.CommandLine)
@@ -28,6 +49,10 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	testfiles.AddFileSource(manifests.GetE2ETestingManifestsFS())
 	framework.AfterReadingAllFlags(&framework.TestContext)
+	// Not before: it has Ginkgo rehearse the tests with all that is there, and run them afterwards without what is outside of containers.
+	if *outcomes != "" {
+		ginkgo.ReportAfterEach(write)
+	}
 	os.Exit(m.Run())
 }
 
