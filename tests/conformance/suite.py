@@ -2,6 +2,7 @@
 """Kubernetes' end-to-end suite as `tests/kube/build --suite` has made it: its tests, and running some of them."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -88,11 +89,14 @@ def run(
     ]
     with log.open("wb") as out:
         with netns.entered(namespace):
-            running = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+            running = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, process_group=0
+            )
         try:
             running.wait()
         except BaseException:
-            running.send_signal(signal.SIGTERM)
+            # All its processes, as ginkgo does not tell them, and at once: what the tests leave goes with the cluster.
+            os.killpg(running.pid, signal.SIGKILL)
             running.wait()
             raise
     found = told(report)

@@ -2,6 +2,9 @@
 """How the verdicts of Kubernetes' own suite are judged; the suite itself is run by tests/upstream."""
 
 import json
+import os
+import subprocess
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,8 @@ from conformance import __main__ as command
 from conformance import exceptions, outcomes, page, place, suite
 from conformance.exceptions import NEVER, Exception_, Exceptions
 from conformance.outcomes import FAIL, PASS, SKIP, Outcome
-from lab.waiting import LabError
+from lab import netns
+from lab.waiting import LabError, wait_for
 
 _LISTED = Exceptions(
     [
@@ -126,6 +130,34 @@ def test_what_a_run_was_ended_in_the_midst_of_is_no_outcome(tmp_path: Path) -> N
 
 def test_no_run_has_told_nothing(tmp_path: Path) -> None:
     assert suite.told(tmp_path / "report") == {}
+
+
+def test_a_run_that_is_ended_leaves_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alive = tmp_path / "alive"  # which ginkgo's processes have open
+    os.mkfifo(alive)
+    reader = os.open(alive, os.O_RDONLY | os.O_NONBLOCK)
+    ginkgo = tmp_path / "ginkgo"
+    ginkgo.write_text(f"#!/bin/sh\nexec >{alive} 2>&1\nsleep 1000 &\necho\nwait\n", encoding="utf-8")
+    ginkgo.chmod(0o755)
+    monkeypatch.setattr(suite, "program", lambda name: str(tmp_path / name))
+    monkeypatch.setattr(netns, "entered", nullcontext)
+    wait = subprocess.Popen.wait
+
+    def is_ended(_process: subprocess.Popen[bytes]) -> int:
+        monkeypatch.setattr(subprocess.Popen, "wait", wait)
+        wait_for("ginkgo's processes", lambda: has_read(b"\n"))
+        raise SystemExit
+
+    def has_read(wanted: bytes) -> bool:
+        with suppress(BlockingIOError):
+            return os.read(reader, 1) == wanted
+        return False
+
+    monkeypatch.setattr(subprocess.Popen, "wait", is_ended)
+    with pytest.raises(SystemExit):
+        suite.run(["a"], "", tmp_path / "kubeconfig", 1, tmp_path / "report", tmp_path / "log")
+    wait_for("their end", lambda: has_read(b""))
+    os.close(reader)
 
 
 def test_the_page() -> None:
