@@ -101,6 +101,7 @@ enum config_allocation {
 	 * the lowest; before and among pools of its priority, the one with the smallest part in use
 	 */
 	CONFIG_ALLOCATION_LEAST_USED_POOL,
+	CONFIG_ALLOCATION_ROUND_ROBIN, /* the next one after the one that was given last */
 };
 
 struct config_pool {
@@ -428,8 +429,11 @@ void config_pool_put_audience(const struct config_pool *pool, const char *key, s
 int config_pool_cmp(const struct config_pool *a, const struct config_pool *b);
 /* A pool that has to know the labels of Namespaces, or NULL. */
 const struct config_pool *configuration_selects_namespaces(const struct configuration *c);
-/* Does any pool let addresses cool down? */
-bool configuration_cools_down(const struct configuration *c);
+/*
+ * Does any pool go by what no object tells, and leaders write down: does it let addresses cool
+ * down, or give them in turn?
+ */
+bool configuration_is_noted(const struct configuration *c);
 const struct config_pool *configuration_pool_named(const struct configuration *c, const char *name);
 /*
  * May a Service of this namespace have the external IP @a that somebody wrote by hand?  Only inside

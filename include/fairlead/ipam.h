@@ -139,7 +139,9 @@ const struct configuration *ipam_configuration(const struct ipam *ipam);
  * memmove where a pool is fragmented.
  */
 size_t ipam_hold(struct ipam *ipam, const char *key, const struct addr *addrs, size_t n);
-/* The same, even for addresses that are no longer in any pool. */
+/* The same for what was decided: a pool that gives in turn goes on after that. */
+size_t ipam_give(struct ipam *ipam, const char *key, const struct addr *addrs, size_t n);
+/* As ipam_hold(), even for addresses that are no longer in any pool. */
 size_t ipam_hold_any(struct ipam *ipam, const char *key, const struct addr *addrs, size_t n);
 /* Frees all that the Service holds but these.  True if anything was freed. */
 bool ipam_retain(struct ipam *ipam, const char *key, const struct addr *addrs, size_t n);
@@ -286,7 +288,7 @@ size_t ipam_n_squatted(const struct ipam *ipam, const char *key);
  */
 bool ipam_may_claim(const struct ipam *ipam, const struct ipam_request *r, const struct addr *a);
 
-/* ---- addresses that cool down ---- */
+/* ---- what no object tells: addresses that cool down, and which one was given last ---- */
 
 /* The ConfigMap in our namespace by which leaders tell each other, and its key. */
 #define IPAM_COOLING_MAP "fairlead-cooling"
@@ -300,17 +302,19 @@ bool ipam_may_claim(const struct ipam *ipam, const struct ipam_request *r, const
 bool ipam_set_time(struct ipam *ipam, int64_t now_s);
 /* When the next one is free; INT64_MAX: none cools down. */
 int64_t ipam_next_cooled(const struct ipam *ipam);
-/* A number that grows with each that begins, or begins anew. */
-uint64_t ipam_n_cooled(const struct ipam *ipam);
+/* A number that grows with each that begins, or begins anew, and each that is given in turn. */
+uint64_t ipam_n_noted(const struct ipam *ipam);
 /*
- * All of them as text, a line each, the last that was released first: "192.0.2.1 shop/web
- * 1764547200", the address, whose it was, and since when.  At most @max_bytes; what does not fit is
- * left out.
+ * As text what no object tells.  A line for each pool and family that gives in turn (round-robin):
+ * "last 192.0.2.1", the address that it gave last.  And one for each that cools down, the last that
+ * was released first: "192.0.2.1 shop/web 1764547200", the address, whose it was, and since when.
+ * At most @max_bytes; of what cools down, what does not fit is left out.
  */
 void ipam_print_cooling(const struct ipam *ipam, size_t max_bytes, struct buf *out);
 /*
  * Adds what such a text says of addresses that nobody has, as far as their pools let them cool
- * down and the time that was set is not past.  Anything else in it is ignored.
+ * down and the time that was set is not past.  Which address a pool gave last is what was read
+ * last.  Anything else in it is ignored.
  */
 void ipam_read_cooling(struct ipam *ipam, const char *text);
 /* Whose it was, "namespace/name", and until when nobody else is given it; NULL: it does not. */

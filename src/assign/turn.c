@@ -179,6 +179,12 @@ static void hold_wanted(struct ipam *ipam, const char *key, const struct record_
 		ipam_hold(ipam, key, p->want, p->n_want);
 }
 
+static void give_wanted(struct ipam *ipam, const char *key, const struct record_part *p)
+{
+	if (is_to_come(p))
+		ipam_give(ipam, key, p->want, p->n_want);
+}
+
 void turn_reserve(struct ipam *ipam, const struct record *r)
 {
 	hold_wanted(ipam, r->key, &r->lb);
@@ -359,7 +365,7 @@ struct turn_outcome turn_decide(struct ipam *ipam, struct record *r,
 	tell_contested(r, &d);
 	t.news = take(&r->lb, &d);
 	t.waits |= may_change(&d, &r->lb.request);
-	hold_wanted(ipam, r->key, &r->lb);
+	give_wanted(ipam, r->key, &r->lb);
 	if (r->external) {
 		tell_given(r->external);
 		ipam_decide(ipam, r->external_key, &r->external->request, &d);
@@ -369,7 +375,7 @@ struct turn_outcome turn_decide(struct ipam *ipam, struct record *r,
 		remember(r->external, &d);
 		t.external_news = take(r->external, &d);
 		t.waits |= may_change(&d, &r->external->request);
-		hold_wanted(ipam, r->external_key, r->external);
+		give_wanted(ipam, r->external_key, r->external);
 		adopt_written(ipam, r);
 	}
 	t.waits |= may_inherit(ipam, r);

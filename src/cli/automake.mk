@@ -219,6 +219,7 @@ EXTRA_DIST += \
 	tests/cli/edge.yaml \
 	tests/cli/external.yaml \
 	tests/cli/golden \
+	tests/cli/in-turn.yaml \
 	tests/cli/journal-state.yaml \
 	tests/cli/kube-proxy.yaml \
 	tests/cli/kube-proxy-all.yaml \

@@ -62,7 +62,7 @@ struct work {
 	char *namespace;
 	int64_t since_s; /* 0: whatever there is */
 	/* What the configuration in force decides by, besides. */
-	bool selects_namespaces, cools_down;
+	bool selects_namespaces, is_noted;
 	struct dump dump;
 	struct dump_pods pods;
 	struct alive *alive;
@@ -236,7 +236,7 @@ static void look_for_needs(struct work *w, const char *text)
 
 	if (configuration_parse_published(text, NULL, &c, &problems, NULL) == 0) {
 		w->selects_namespaces = configuration_selects_namespaces(c);
-		w->cools_down = configuration_cools_down(c);
+		w->is_noted = configuration_is_noted(c);
 	}
 	configuration_unref(c);
 }
@@ -294,7 +294,7 @@ static void dump_objects(struct work *w)
 	/* Who may ask for the rest may these only where they are needed. */
 	if (w->selects_namespaces)
 		dump_row(w, &namespaces);
-	if (w->cools_down)
+	if (w->is_noted)
 		dump_row(w, &coolings);
 }
 

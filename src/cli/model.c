@@ -182,9 +182,9 @@ void cluster_put_cooling(struct model *m, const struct kube_config_map *map)
 	model_books_reset(m->books);
 }
 
-bool cluster_cools_down(const struct model *m)
+bool cluster_is_noted(const struct model *m)
 {
-	return m->config && configuration_cools_down(m->config);
+	return m->config && configuration_is_noted(m->config);
 }
 
 void cluster_put_wanted(struct model *m, const struct kube_config_map *map)

@@ -29,10 +29,10 @@ void cluster_free(struct model *m);
 void cluster_set_configuration(struct model *m, struct configuration *c);
 /* The ConfigMap fairlead-active. */
 void cluster_put_configuration(struct model *m, const struct kube_config_map *map);
-/* The ConfigMap that says which addresses cool down (ipam.h). */
+/* The ConfigMap that says which addresses cool down, or were given last (ipam.h). */
 void cluster_put_cooling(struct model *m, const struct kube_config_map *map);
 /* Would that be of interest: does any pool let addresses cool down? */
-bool cluster_cools_down(const struct model *m);
+bool cluster_is_noted(const struct model *m);
 /* The administrator's, which the controller takes or rejects. */
 void cluster_put_wanted(struct model *m, const struct kube_config_map *map);
 /* Only those of type LoadBalancer and those with external IPs are kept. */

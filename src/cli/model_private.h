@@ -165,7 +165,7 @@ struct model {
 	int64_t generation;
 	char *leader;
 	int64_t leader_silent_s; /* its Lease has expired since; 0: it has not */
-	/* which addresses cool down, as the leader has written it; NULL: not known */
+	/* which addresses cool down, or were given last, as the leader wrote; NULL: not known */
 	char *cooling;
 	struct model_service *services;
 	struct model_node *nodes;

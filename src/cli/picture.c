@@ -190,7 +190,7 @@ static int ask_api(const struct command_options *o, struct gather *g, unsigned i
 	return r;
 }
 
-/* The administrator's ConfigMap, whose name is known only now, and what cools down, if any may. */
+/* The administrator's ConfigMap, whose name is known only now, and what no object tells. */
 static int ask_wanted(const struct command_options *o, struct gather *g, struct picture *p,
                       struct err *e)
 {
@@ -205,7 +205,7 @@ static int ask_wanted(const struct command_options *o, struct gather *g, struct 
 		{ cooling, false, true, put_cooling, NULL, denied_cooling },
 	};
 
-	return gather_api(g, rows, cluster_cools_down(p->model) ? 2 : 1, p, e);
+	return gather_api(g, rows, cluster_is_noted(p->model) ? 2 : 1, p, e);
 }
 
 struct asked {

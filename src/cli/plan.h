@@ -31,7 +31,8 @@ struct plan_input {
 	const struct kube_object *const *namespaces;
 	size_t n_namespaces;
 	struct configuration *in_force; /* NULL: not known */
-	const char *cooling;            /* which addresses cool down (ipam.h); NULL: not known */
+	/* which addresses cool down, or were given last (ipam.h); NULL: not known */
+	const char *cooling;
 };
 
 /*

@@ -93,7 +93,9 @@ int state_read_namespaces(struct state *s, struct gather *g, struct err *e)
 
 void state_tell_unknown_cooling(const struct err *why)
 {
-	fprintf(stderr, "warning: which addresses cool down is not known: %s\n", why->msg);
+	fprintf(stderr,
+	        "warning: which addresses cool down, or were given last, is not known: %s\n",
+	        why->msg);
 }
 
 static void denied_cooling(const struct err *why, void *arg)

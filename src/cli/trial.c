@@ -44,9 +44,9 @@ static bool selects_namespaces(const struct configuration *c)
 	return c && configuration_selects_namespaces(c);
 }
 
-static bool cools_down(const struct configuration *c)
+static bool is_noted(const struct configuration *c)
 {
-	return c && configuration_cools_down(c);
+	return c && configuration_is_noted(c);
 }
 
 /*
@@ -70,7 +70,7 @@ static int read_state(struct trial *t, const struct configuration *c, struct err
 	read_configuration(t, namespace);
 	if (t->g && (selects_namespaces(t->config) || selects_namespaces(c)))
 		r = state_read_namespaces(&t->state, t->g, e);
-	if (r == 0 && t->g && (cools_down(t->config) || cools_down(c)))
+	if (r == 0 && t->g && (is_noted(t->config) || is_noted(c)))
 		r = state_read_cooling(&t->state, t->g, namespace, e);
 	return r;
 }

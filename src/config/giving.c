@@ -231,10 +231,11 @@ const struct schema_type cool_down_type = {
 	.print = print_seconds,
 };
 
-bool configuration_cools_down(const struct configuration *c)
+bool configuration_is_noted(const struct configuration *c)
 {
 	for (size_t i = 0; i < c->n_pools; i++)
-		if (c->pools[i].cool_down_s > 0)
+		if (c->pools[i].cool_down_s > 0 ||
+		    c->pools[i].allocation == CONFIG_ALLOCATION_ROUND_ROBIN)
 			return true;
 	return false;
 }
@@ -242,7 +243,8 @@ bool configuration_cools_down(const struct configuration *c)
 /* ---- allocation ---- */
 
 /* By enum config_allocation. */
-static const char *const allocation_words[] = { "lowest", "random", "least-used-pool", NULL };
+static const char *const allocation_words[] = { "lowest", "random", "least-used-pool",
+	                                        "round-robin", NULL };
 
 static void read_allocation(struct schema_ctx *x, const struct schema_key *key,
                             const struct ynode *node, void *field)
@@ -256,8 +258,8 @@ static void read_allocation(struct schema_ctx *x, const struct schema_key *key,
 		*allocation = (enum config_allocation)i;
 	else if (s)
 		schema_error(x, node->line,
-		             "unknown allocation \"%.64s\"; write lowest, random or "
-		             "least-used-pool",
+		             "unknown allocation \"%.64s\"; write lowest, random, "
+		             "least-used-pool or round-robin",
 		             s);
 }
 

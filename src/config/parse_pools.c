@@ -341,9 +341,10 @@ static const struct schema_key pool_keys[] = {
 	  .otherwise = "lowest",
 	  .doc = "Which of its free addresses the pool gives: the `lowest`; a `random` one, which is "
 	         "drawn by the UID of the Service, and is the same for whichever controller leads; "
-	         "or, with `least-used-pool`, the lowest of that pool among those of the same "
-	         "priority with this word of which the smallest part is in use. These come before "
-	         "others of that priority." },
+	         "with `round-robin`, in each family the next one after the one that it gave last, "
+	         "and after the highest the lowest again; or, with `least-used-pool`, the lowest "
+	         "of that pool among those of the same priority with this word of which the "
+	         "smallest part is in use. These come before others of that priority." },
 	{ .name = "disabled",
 	  .type = &schema_bool,
 	  SCHEMA_FIELD(struct config_pool, disabled),

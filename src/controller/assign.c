@@ -14,6 +14,7 @@
 
 #include "controller/assign.h"
 #include "controller/books.h"
+#include "controller/cooling.h"
 #include "controller/machines.h"
 #include "controller/namespaces.h"
 #include "controller/retain.h"
@@ -156,6 +157,7 @@ void assign_turn(struct controller *ctl)
 	ctl->taking_over = false;
 	if (turn_end(ctl->ipam, order, n))
 		books_wake_concerned(ctl);
+	cooling_look(ctl);
 	free(order);
 	writer_run(ctl);
 }

@@ -190,14 +190,18 @@ void books_read(struct record *r, const struct kube_service *s, struct json_obje
 	record_read(r, s, &rules, kube_json_int(meta, "generation", 0, INT64_MAX, 0, NULL));
 }
 
-/* A leader goes by what the one before has written, too. */
+/*
+ * A leader goes by what the one before has written, too.  Which address was given last says what is
+ * read last: until it gives any, that is what the one before has written.
+ */
 static void take_cooling(struct controller *ctl, const char *cooling)
 {
+	const char *written = ctl->leading && ctl->cooling.text ? ctl->cooling.text : "";
+
 	if (!ctl->ipam)
 		return;
-	ipam_read_cooling(ctl->ipam, cooling);
-	if (ctl->leading && ctl->cooling.text)
-		ipam_read_cooling(ctl->ipam, ctl->cooling.text);
+	ipam_read_cooling(ctl->ipam, ctl->taking_over ? cooling : written);
+	ipam_read_cooling(ctl->ipam, ctl->taking_over ? written : cooling);
 }
 
 void books_rebuild(struct controller *ctl)

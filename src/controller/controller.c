@@ -68,7 +68,7 @@ static void take_the_lead(struct controller *ctl)
 	admission_lead(ctl);
 	publish_lead(ctl);
 	books_rebuild(ctl);
-	cooling_freed(ctl);
+	cooling_look(ctl);
 	services_tell_lost(ctl);
 }
 
@@ -285,7 +285,7 @@ static void fill(struct controller *ctl)
 static void freed(struct controller *ctl)
 {
 	retain_freed(ctl);
-	cooling_freed(ctl);
+	cooling_look(ctl);
 }
 
 static const struct controller_calls calls = {

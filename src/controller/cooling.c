@@ -7,6 +7,10 @@
  * that when it leads, and is all that a controller knows which was just started.  As the ConfigMap
  * may lack what only the standby knows, it is compared whenever the books are new.
  *
+ * Nor does any object tell which address a pool gave last that gives them in turn (round-robin),
+ * so that is written with it.  A standby does not follow that by itself, since it may see Services
+ * in another order than they were decided in: whoever leads goes on where the ConfigMap says.
+ *
  * The ConfigMap helps, and nothing waits for it: if it cannot be written, addresses cool down as
  * long as one of the controllers lives.
  */
@@ -47,7 +51,7 @@ static void arm(struct event *ev, int64_t s)
 static bool is_unwritten(const struct controller *ctl)
 {
 	return ctl->ipam &&
-	       (ctl->cooling.is_unwritten || ipam_n_cooled(ctl->ipam) != ctl->cooling.n_written);
+	       (ctl->cooling.is_unwritten || ipam_n_noted(ctl->ipam) != ctl->cooling.n_written);
 }
 
 static void write_later(struct controller *ctl)
@@ -73,8 +77,8 @@ static void written(int status, struct json_object *obj, const struct err *e, vo
 		ctl->cooling.exists = true;
 	} else {
 		if (ctl->cooling.n_failed == 0)
-			log_warn("cannot write which addresses cool down; a controller that is "
-			         "started will not know",
+			log_warn("cannot write which addresses cool down, or were given last; a "
+			         "controller that is started will not know",
 			         KV_S("config_map", IPAM_COOLING_MAP), KV_S("error", e->msg));
 		if (status == 404 || status == 409)
 			ctl->cooling.exists = status == 409;
@@ -128,7 +132,7 @@ void cooling_flush(struct controller *ctl)
 		return;
 	evtimer_del(ctl->cooling.write);
 	ipam_print_cooling(ctl->ipam, TEXT_MAX_BYTES, &text);
-	ctl->cooling.n_written = ipam_n_cooled(ctl->ipam);
+	ctl->cooling.n_written = ipam_n_noted(ctl->ipam);
 	ctl->cooling.is_unwritten = false;
 	const char *seen = ctl->cooling.text ? ctl->cooling.text : "";
 	if (strcmp(seen, buf_str(&text)) != 0)
@@ -153,10 +157,10 @@ static void on_due(evutil_socket_t fd, short what, void *arg)
 	if (!ctl->ipam)
 		return;
 	books_tell_time(ctl);
-	cooling_freed(ctl);
+	cooling_look(ctl);
 }
 
-void cooling_freed(struct controller *ctl)
+void cooling_look(struct controller *ctl)
 {
 	if (!ctl->leading || ctl->stopping || !ctl->ipam)
 		return;
@@ -169,15 +173,15 @@ void cooling_freed(struct controller *ctl)
 	arm(ctl->cooling.due, left_s < 1 ? 1 : left_s < LOOK_S ? left_s : LOOK_S);
 }
 
-/* Does any address, or did one once? */
-static bool may_cool(const struct controller *ctl)
+/* Is there anything to write, or was there once? */
+static bool is_needed(const struct controller *ctl)
 {
-	return ctl->cooling.text || configuration_cools_down(ipam_configuration(ctl->ipam));
+	return ctl->cooling.text || configuration_is_noted(ipam_configuration(ctl->ipam));
 }
 
 void cooling_fill(struct controller *ctl)
 {
-	if (!may_cool(ctl))
+	if (!is_needed(ctl))
 		return;
 	ctl->cooling.is_unwritten = true;
 	/* Once what the old ones had is in the new ones. */
@@ -196,7 +200,7 @@ void cooling_seen(struct controller *ctl, const struct kube_config_map *m)
 	ctl->cooling.exists = m;
 	free(ctl->cooling.text);
 	ctl->cooling.text = xstrdup_null(text);
-	cooling_freed(ctl);
+	cooling_look(ctl);
 }
 
 int cooling_start(struct controller *ctl)

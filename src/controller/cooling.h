@@ -2,7 +2,10 @@
 #ifndef FAIRLEAD_CONTROLLER_COOLING_H
 #define FAIRLEAD_CONTROLLER_COOLING_H
 
-/* Addresses that cool down: when the next one is free, and how the next leader knows of them. */
+/*
+ * Addresses that cool down: when the next one is free, and how the next leader knows of them, and
+ * of which address each pool gave last.
+ */
 
 #include "controller/state.h"
 
@@ -12,8 +15,11 @@ void cooling_free(struct controller *ctl);
 void cooling_seen(struct controller *ctl, const struct kube_config_map *m);
 /* The books are new. */
 void cooling_fill(struct controller *ctl);
-/* Addresses may have been let go: they are written soon, and are free in time. */
-void cooling_freed(struct controller *ctl);
+/*
+ * Addresses may have been let go, or given in turn: that is written soon, and those that were let
+ * go are free in time.
+ */
+void cooling_look(struct controller *ctl);
 /* What is not written yet is written now. */
 void cooling_flush(struct controller *ctl);
 

@@ -196,7 +196,7 @@ struct controller {
 		bool exists;
 		/* The books are new, or what was seen last is not what was written last. */
 		bool is_unwritten;
-		uint64_t n_written;    /* ipam_n_cooled() of these books then */
+		uint64_t n_written;    /* ipam_n_noted() of these books then */
 		int64_t sent_ms;       /* when it was written last; 0: never */
 		unsigned int n_failed; /* in a row */
 	} cooling;

@@ -14,6 +14,7 @@ libfairlead_a_SOURCES += \
 	src/ipam/order.c \
 	src/ipam/request.c \
 	src/ipam/reserved.c \
+	src/ipam/round_robin.c \
 	src/ipam/runs.c \
 	src/ipam/stays.c \
 	src/ipam/survey.c \

@@ -240,7 +240,7 @@ bool ipam_cool(struct ipam *ipam, struct ipam_pool *pool, const struct addr *a, 
 		pool->began_in[f] = ipam->span;
 	begin_cooling(ipam, pool, a, key, ipam->now_s);
 	bound_cooling(ipam, pool, a, key);
-	ipam->n_cooled++;
+	ipam->n_noted++;
 	return true;
 }
 
@@ -299,7 +299,7 @@ static void set_back(struct ipam *ipam, int64_t now_s)
 		DL_FOREACH(ipam->pools[i].cooling, cooling)
 			if (cooling->since_s > now_s) {
 				cooling->since_s = now_s;
-				ipam->n_cooled++;
+				ipam->n_noted++;
 			}
 }
 
@@ -380,9 +380,9 @@ uint64_t ipam_n_cooling(const struct ipam *ipam, const struct ipam_pool *pool, s
 
 /* ---- as text ---- */
 
-uint64_t ipam_n_cooled(const struct ipam *ipam)
+uint64_t ipam_n_noted(const struct ipam *ipam)
 {
-	return ipam->n_cooled;
+	return ipam->n_noted;
 }
 
 /* The latest first: of a text that is too long, what ends soonest is left out. */
@@ -401,6 +401,7 @@ void ipam_print_cooling(const struct ipam *ipam, size_t max_bytes, struct buf *o
 	size_t n = HASH_COUNT(ipam->coolings), i = 0;
 	const struct ipam_cooling **all = xcalloc(n + 1, sizeof(*all));
 
+	ipam_print_turns(ipam, out);
 	for (const struct ipam_cooling *cooling = ipam->coolings; cooling;
 	     cooling = cooling->hh.next)
 		all[i++] = cooling;
@@ -428,12 +429,14 @@ static void take_in(struct ipam *ipam, const struct addr *a, const char *key, in
 	bound_cooling(ipam, pool, a, key);
 }
 
-/* "192.0.2.1 shop/web 1764547200" */
+/* "192.0.2.1 shop/web 1764547200", or "last 192.0.2.1" */
 static void read_line(struct ipam *ipam, const char *line)
 {
 	char address[ADDR_STR_SIZE], key[KEY_SIZE], since[24], *end;
 	struct addr a;
 
+	if (!strncmp(line, "last ", 5) && addr_parse(line + 5, &a) == 0)
+		ipam_read_turn(ipam, &a);
 	if (sscanf(line, "%45s %319s %23s", address, key, since) != 3 ||
 	    addr_parse(address, &a) < 0 || !strchr(key, '/'))
 		return;

@@ -134,6 +134,7 @@ struct ipam_pool {
 	struct ipam_cooling *cooling;     /* in the order in which they end */
 	struct ipam_cooling *cooled_last; /* the one that was put in last, or one beside it */
 	struct ipam_cooled *cooled;       /* by namespace */
+	struct addr given_last[2];        /* in turn; none: the lowest is next */
 };
 
 struct ipam {
@@ -166,7 +167,7 @@ struct ipam {
 	bool may_be_open;
 	uint64_t reordered_in;
 	int64_t now_s;
-	uint64_t n_cooled;        /* ever */
+	uint64_t n_noted;         /* ever, that the next leader should know */
 	uint64_t n_cooling_steps; /* by which places in the lists of these were found */
 };
 
@@ -319,6 +320,14 @@ int64_t ipam_pool_cooled_at(const struct ipam *ipam, const struct ipam_pool *poo
                             size_t family_index);
 /* How many are neither used nor reserved. */
 uint64_t ipam_n_cooling(const struct ipam *ipam, const struct ipam_pool *pool, size_t family_index);
+
+/* ---- round_robin.c ---- */
+
+/* From where on the pool gives in turn; false: from its lowest address on. */
+bool ipam_next_in_turn(const struct ipam_pool *pool, size_t family_index, struct addr *ret_addr);
+/* The lines of ipam_print_cooling() that say which address each pool gave last; and one of them. */
+void ipam_print_turns(const struct ipam *ipam, struct buf *out);
+void ipam_read_turn(struct ipam *ipam, const struct addr *a);
 
 /* ---- order.c ---- */
 

@@ -129,12 +129,18 @@ static void draw(const struct ipam_pool *pool, size_t family_index, uint64_t lot
 bool ipam_next_free(const struct ipam_pool *pool, size_t family_index, bool squatted, uint64_t lot,
                     struct addr *ret_addr)
 {
-	struct addr from;
+	bool is_random = pool->conf->allocation == CONFIG_ALLOCATION_RANDOM;
+	struct addr first, from;
 
-	if (pool->conf->allocation != CONFIG_ALLOCATION_RANDOM ||
-	    !ipam_first_free(pool, family_index, squatted, &from))
-		return ipam_first_free(pool, family_index, squatted, ret_addr);
-	draw(pool, family_index, lot, &from);
+	if (!ipam_first_free(pool, family_index, squatted, &first))
+		return false;
+	from = first;
+	if (is_random)
+		draw(pool, family_index, lot, &from);
+	else if (!ipam_next_in_turn(pool, family_index, &from)) {
+		*ret_addr = first;
+		return true;
+	}
 	return runs_from(&pool->runs[family_index], &from, ret_addr) ||
 	       runs_from(&pool->squatted[family_index], &from, ret_addr);
 }

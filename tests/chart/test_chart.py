@@ -403,10 +403,12 @@ def test_the_journal_is_written_only_where_there_is_one(
         ({}, True),
         (CONFIG, False),
         ({"address-pools": [{**CONFIG["address-pools"][0], "cool-down": "5m"}]}, True),
-        ("address-pools: []  # cool-down\n", False),
+        ({"address-pools": [{**CONFIG["address-pools"][0], "allocation": "round-robin"}]}, True),
+        ({"address-pools": [{**CONFIG["address-pools"][0], "allocation": "random"}]}, False),
+        ("address-pools: []  # cool-down, round-robin\n", False),
     ],
 )
-def test_what_cools_down_is_written_only_where_something_may(config: Any, granted: bool, render: Render) -> None:
+def test_what_no_object_tells_is_written_only_where_there_is_any(config: Any, granted: bool, render: Render) -> None:
     objects = render({"config": config})
     for role, verbs in (("fairlead-controller", ["patch"]), ("fairlead-view", ["get"])):
         rules = one(objects, "Role", role)["rules"]

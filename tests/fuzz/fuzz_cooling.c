@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-/* The text of the ConfigMap that says which addresses cool down. */
+/* The text of the ConfigMap that says which addresses cool down, or were given last. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,7 @@ static const char yaml[] =
 	"address-pools:\n"
 	"- {name: a, protocol: layer2, cool-down: 5m, addresses: [10.0.0.0/24, 'fd00::/64'],\n"
 	"   reservations: [{service: shop/web, address: 10.0.0.7}]}\n"
-	"- {name: b, protocol: layer2, addresses: [10.0.1.0/24]}\n";
+	"- {name: b, protocol: layer2, addresses: [10.0.1.0/24], allocation: round-robin}\n";
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

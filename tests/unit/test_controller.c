@@ -1600,6 +1600,7 @@ static void test_cooling_at_the_end(void **state)
 		configure("PATCH", "/fairlead", COOLING);
 		put_service("a", "");
 		assert_string_equal(address_of("a"), "10.0.0.0");
+		run_for(3000);
 		delete_service("a");
 		run_for(200);
 		assert_false(is_written("10.0.0.0"));
@@ -1654,6 +1655,50 @@ static void test_cooling_is_written_again(void **state)
 		assert_false(is_written("default/"));
 		run_for(13000);
 		assert_true(is_written("10.0.0.1 default/b "));
+		end();
+	}
+}
+
+#define IN_TURN POOL("lan", "addresses: [10.0.0.0/29], allocation: round-robin")
+
+static void comes_and_goes(const char *name, const char *addr)
+{
+	put_service(name, "");
+	assert_string_equal(address_of(name), addr);
+	delete_service(name);
+}
+
+/*
+ * Which address was given last outlives an edit, also where it is not written yet, and the end; and
+ * another leader goes on from what the one before has written, not from where it once was itself.
+ */
+static void test_in_turn(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		begin(seed, 50);
+		configure("PATCH", "/fairlead", IN_TURN);
+		run_for(1000);
+		comes_and_goes("a", "10.0.0.0");
+		run_for(3000);
+		assert_true(is_written("last 10.0.0.0\n"));
+		comes_and_goes("b", "10.0.0.1");
+		configure("PATCH", "/fairlead", IN_TURN "# an edit");
+		run_for(1000);
+		comes_and_goes("c", "10.0.0.2");
+		run_for(13000);
+		assert_true(is_written("last 10.0.0.2\n"));
+		take_lease();
+		run_until(is_deposed, "it still leads");
+		virtual_kube_do("PATCH",
+		                "/api/v1/namespaces/fairlead-system/configmaps/" IPAM_COOLING_MAP,
+		                "{'data':{'cooling':'%s'}}", "last 10.0.0.5\\n");
+		run_until(leads, "it does not lead");
+		comes_and_goes("d", "10.0.0.6");
+		run_for(3000);
+		controller_stop(&scene.ctl);
+		start(50);
+		comes_and_goes("e", "10.0.0.7");
 		end();
 	}
 }
@@ -1714,6 +1759,7 @@ int main(void)
 		cmocka_unit_test(test_cooling_at_the_end),
 		cmocka_unit_test(test_cooling_at_a_takeover),
 		cmocka_unit_test(test_cooling_is_written_again),
+		cmocka_unit_test(test_in_turn),
 		cmocka_unit_test(test_cooling_is_written_at_times),
 	};
 

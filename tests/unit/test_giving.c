@@ -105,7 +105,7 @@ static struct ipam_decision ask(struct ipam *ipam, const struct asking *s)
 	ipam_set_tenancy(ipam, s->key, r.tenancy);
 	ipam_decide(ipam, s->key, &r, &d);
 	if (d.action != IPAM_FAIL) {
-		assert_int_equal(ipam_hold(ipam, s->key, d.addrs, d.n), d.n);
+		assert_int_equal(ipam_give(ipam, s->key, d.addrs, d.n), d.n);
 		ipam_retain(ipam, s->key, d.addrs, d.n);
 	}
 	ipam_request_fini(&r);
@@ -390,12 +390,12 @@ static void test_cooling_by_a_clock_that_is_set_back(void **state)
 	ipam_set_time(ipam, 100000);
 	gets(ipam, (struct asking){ "shop/b" }, "10.0.0.2");
 	ipam_release(ipam, "shop/a");
-	uint64_t n = ipam_n_cooled(ipam);
+	uint64_t n = ipam_n_noted(ipam);
 	ipam_set_time(ipam, 100001);
-	assert_int_equal(ipam_n_cooled(ipam), n);
+	assert_int_equal(ipam_n_noted(ipam), n);
 	assert_false(ipam_set_time(ipam, 1000));
 	/* So it is written anew. */
-	assert_true(ipam_n_cooled(ipam) > n);
+	assert_true(ipam_n_noted(ipam) > n);
 	ipam_print_cooling(ipam, SIZE_MAX, &text);
 	assert_string_equal(buf_str(&text), "10.0.0.1 shop/a 1000\n");
 	assert_true(ipam_set_time(ipam, 1300));
@@ -699,6 +699,80 @@ static void test_least_used(void **state)
 	ipam_free(ipam);
 }
 
+#define TURNS                                                                               \
+	"address-pools:\n"                                                                  \
+	"- {name: a, protocol: layer2, addresses: [10.0.1.0-10.0.1.1, 10.0.0.4-10.0.0.5,\n" \
+	"   'fd00::/126'], exclude: [10.0.1.0/32], allocation: round-robin}\n"
+
+/* After the one that was given last, for each family by itself, and then from the lowest on. */
+static void test_in_turn(void **state)
+{
+	struct ipam *ipam = books_of(TURNS);
+
+	(void)state;
+	gets(ipam, (struct asking){ "shop/a" }, "10.0.0.4");
+	ipam_release(ipam, "shop/a");
+	gets(ipam, (struct asking){ "shop/b", .families = "46" }, "10.0.0.5 fd00::");
+	ipam_release(ipam, "shop/b");
+	gets(ipam, (struct asking){ "shop/c" }, "10.0.1.1");
+	ipam_release(ipam, "shop/c");
+	gets(ipam, (struct asking){ "shop/d", .families = "46" }, "10.0.0.4 fd00::1");
+	keeps(ipam, (struct asking){ "shop/d", .families = "46" }, "10.0.0.4 fd00::1");
+	/* Out of turn, and so the turn stays. */
+	gets(ipam, (struct asking){ "shop/e", "10.0.1.1" }, "10.0.1.1");
+	ipam_release(ipam, "shop/e");
+	gets(ipam, (struct asking){ "shop/f" }, "10.0.0.5");
+	ipam_release(ipam, "shop/d");
+	gets(ipam, (struct asking){ "shop/g" }, "10.0.1.1");
+	gets(ipam, (struct asking){ "shop/h" }, "10.0.0.4");
+	refused(ipam, (struct asking){ "shop/i" }, REASON_PoolExhausted, "all its 3");
+	ipam_free(ipam);
+}
+
+/* The text that says which one was the last; what it says of others is of no effect. */
+static void test_turns_as_text(void **state)
+{
+	struct ipam *ipam = books_of(TURNS);
+	cleanup(buf_fini) struct buf text = BUF_INIT;
+	uint64_t n = ipam_n_noted(ipam);
+
+	(void)state;
+	ipam_print_cooling(ipam, SIZE_MAX, &text);
+	assert_string_equal(buf_str(&text), "");
+	gets(ipam, (struct asking){ "shop/a", .families = "46" }, "10.0.0.4 fd00::");
+	gets(ipam, (struct asking){ "shop/b" }, "10.0.0.5");
+	assert_int_equal(ipam_n_noted(ipam), n + 3);
+	gets(ipam, (struct asking){ "shop/c", "fd00::2", .families = "6" }, "fd00::2");
+	assert_int_equal(ipam_n_noted(ipam), n + 3);
+	ipam_print_cooling(ipam, SIZE_MAX, &text);
+	assert_string_equal(buf_str(&text), "last 10.0.0.5\nlast fd00::\n");
+	ipam_free(ipam);
+	/* The pool may have another name by now, and exclude the address. */
+	ipam = books_of("address-pools:\n"
+	                "- {name: b, protocol: layer2, addresses: [10.0.0.0/29, 'fd00::/64'],\n"
+	                "   exclude: [10.0.0.5/32], allocation: round-robin}\n"
+	                "- {name: c, protocol: layer2, addresses: [10.0.1.0/29]}\n");
+	ipam_read_cooling(ipam, buf_str(&text));
+	ipam_read_cooling(ipam, "last 10.0.1.2\nlast 10.9.9.9\nlast\nlast x\nlast 10.0.0.1 x\n");
+	gets(ipam, (struct asking){ "shop/a", .pool = "b", .families = "46" }, "10.0.0.6 fd00::1");
+	gets(ipam, (struct asking){ "shop/b", .pool = "c" }, "10.0.1.0");
+	ipam_free(ipam);
+}
+
+/* After the highest address that there is. */
+static void test_turns_at_the_end(void **state)
+{
+	struct ipam *ipam = books_of("address-pools:\n"
+	                             "- {name: a, protocol: layer2, allocation: round-robin,\n"
+	                             "   addresses: [255.255.255.254-255.255.255.255,\n"
+	                             "   10.0.0.1/32]}\n");
+
+	(void)state;
+	ipam_read_cooling(ipam, "last 255.255.255.255\n");
+	gets(ipam, (struct asking){ "shop/a" }, "10.0.0.1");
+	ipam_free(ipam);
+}
+
 /* An address that no pool has, or that its pool never gives, is not waited for. */
 static void test_asked_in_vain(void **state)
 {
@@ -740,6 +814,9 @@ int main(void)
 		cmocka_unit_test(test_random),
 		cmocka_unit_test(test_random_gives_all),
 		cmocka_unit_test(test_least_used),
+		cmocka_unit_test(test_in_turn),
+		cmocka_unit_test(test_turns_as_text),
+		cmocka_unit_test(test_turns_at_the_end),
 		cmocka_unit_test(test_asked_in_vain),
 	};
 

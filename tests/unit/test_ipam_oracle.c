@@ -78,6 +78,7 @@ static struct {
 	bool known[NAMESPACES];
 	bool machine[ADDRS];
 	int cools_for[ADDRS], cools_since[ADDRS]; /* NONE: for nobody in particular */
+	int given_last[POOLS];                    /* in turn; NONE: none yet */
 	int now;
 	struct ipam *ipam;
 	bool all_again; /* what happened has everybody decided again */
@@ -132,7 +133,7 @@ static void random_pools(void)
 			p->quotas[k].addresses = (int)rnd(4);
 		}
 		p->cool_down = rnd(2) ? (int)rnd(40) : 0;
-		p->allocation = (enum config_allocation)rnd(3);
+		p->allocation = (enum config_allocation)rnd(4);
 	}
 }
 
@@ -213,6 +214,8 @@ static void print_quotas(const struct pool *p, struct buf *out)
 
 static void print_pool(int i, struct buf *out)
 {
+	static const char *const allocations[] = { "lowest", "random", "least-used-pool",
+		                                   "round-robin" };
 	const struct pool *p = &w.pools[i];
 	const char *comma = "";
 
@@ -222,10 +225,7 @@ static void print_pool(int i, struct buf *out)
 		buf_printf(out, ", priority: %d", p->priority);
 	if (p->is_disabled)
 		buf_puts(out, ", disabled: true");
-	buf_printf(out, ", allocation: %s",
-	           p->allocation == CONFIG_ALLOCATION_LOWEST   ? "lowest"
-	           : p->allocation == CONFIG_ALLOCATION_RANDOM ? "random"
-	                                                       : "least-used-pool");
+	buf_printf(out, ", allocation: %s", allocations[p->allocation]);
 	if (p->cool_down)
 		buf_printf(out, ", cool-down: %ds", p->cool_down);
 	print_excluded(i, out);
@@ -364,6 +364,8 @@ static int drawn(int i, int pool)
 {
 	int n = 0, at;
 
+	if (w.pools[pool].allocation == CONFIG_ALLOCATION_ROUND_ROBIN)
+		return w.given_last[pool] + 1; /* NONE is before the first */
 	for (int a = 0; a < ADDRS; a++)
 		n += w.owner[a / SPAN] == pool;
 	if (w.pools[pool].allocation != CONFIG_ALLOCATION_RANDOM || n == 0)
@@ -376,6 +378,17 @@ static int drawn(int i, int pool)
 }
 
 /* By the pool's allocation. */
+static int next_for_anybody(int i, int pool)
+{
+	for (int k = 0; k < ADDRS; k++) {
+		int a = (drawn(i, pool) + k) % ADDRS;
+		if (is_given_by(a, pool) && holder_of(a) == NONE && w.reserved[a] == NONE &&
+		    w.cools_for[a] == NONE)
+			return a;
+	}
+	return NONE;
+}
+
 static int next_free(int i, int pool)
 {
 	if (!has_quota(i, pool))
@@ -384,13 +397,17 @@ static int next_free(int i, int pool)
 		if (is_given_by(a, pool) && w.cools_for[a] == i &&
 		    (w.reserved[a] == NONE || w.reserved[a] == i))
 			return a;
-	for (int k = 0; k < ADDRS; k++) {
-		int a = (drawn(i, pool) + k) % ADDRS;
-		if (is_given_by(a, pool) && holder_of(a) == NONE && w.reserved[a] == NONE &&
-		    w.cools_for[a] == NONE)
-			return a;
-	}
-	return NONE;
+	return next_for_anybody(i, pool);
+}
+
+/* The one whose turn it is has it from now on, asked for or not. */
+static void count_turn(int i, int a)
+{
+	int pool = w.owner[a / SPAN];
+
+	if (pool != NONE && w.pools[pool].allocation == CONFIG_ALLOCATION_ROUND_ROBIN &&
+	    a == next_for_anybody(i, pool))
+		w.given_last[pool] = a;
 }
 
 /* How full it is, as a fraction of so many that no two are the same but those that are. */
@@ -570,6 +587,32 @@ static void tell_namespace(int n)
 	labels_fini(&l);
 }
 
+/* What was given last goes along with the address, wherever that belongs now. */
+static void keep_turns(const char *text)
+{
+	int was[POOLS], n = 0;
+
+	memcpy(was, w.given_last, sizeof(was));
+	for (int p = 0; p < POOLS; p++)
+		w.given_last[p] = NONE;
+	for (const char *at = text; (at = strstr(at, "last ")); n++) {
+		char address[16];
+		struct addr a;
+		assert_int_equal(sscanf(at, "last %15s", address), 1);
+		assert_int_equal(addr_parse(address, &a), 0);
+		int p = 0, owner = w.owner[number_of(&a) / SPAN];
+		while (p < POOLS && was[p] != number_of(&a))
+			p++;
+		assert_true(p < POOLS);
+		if (owner != NONE && w.pools[owner].allocation == CONFIG_ALLOCATION_ROUND_ROBIN)
+			w.given_last[owner] = number_of(&a);
+		at++;
+	}
+	for (int p = 0; p < POOLS; p++)
+		n -= was[p] != NONE;
+	assert_int_equal(n, 0);
+}
+
 /* A new leader, or a new configuration: everybody holds first what he has. */
 static void start(void)
 {
@@ -605,6 +648,7 @@ static void start(void)
 		}
 	ipam_set_time(w.ipam, w.now);
 	ipam_read_cooling(w.ipam, buf_str(&cooling));
+	keep_turns(buf_str(&cooling));
 	forget_cooled();
 	for (int p = 0; p < POOLS; p++)
 		for (int n = 0; n < NAMESPACES; n++)
@@ -632,6 +676,9 @@ static void decide(int i)
 			fail_msg("seed %u, step %u: s%02d is not woken for %s", seed_now, step_now,
 			         i, addr_text(answer));
 		assert_int_equal(d.n, 1);
+		if (holder_of(answer) == NONE)
+			count_turn(i, answer);
+		ipam_give(w.ipam, key_of(i), d.addrs, d.n);
 		ipam_hold_any(w.ipam, key_of(i), d.addrs, d.n);
 		ipam_retain(w.ipam, key_of(i), d.addrs, d.n);
 		w.cools_for[answer] = NONE;
@@ -817,6 +864,8 @@ static void test_same_answers(void **state)
 			w.services[i].held = NONE;
 		for (int a = 0; a < ADDRS; a++)
 			w.cools_for[a] = NONE;
+		for (int p = 0; p < POOLS; p++)
+			w.given_last[p] = NONE;
 		w.now = 1000;
 		random_pools();
 		random_reservations();

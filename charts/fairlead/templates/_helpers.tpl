@@ -91,10 +91,10 @@ true
 {{- end }}
 {{- end }}
 
-{{/* "true" where addresses may cool down: a pool of the values says so, or the configuration is kept elsewhere. */}}
-{{- define "fairlead.coolsDown" -}}
+{{/* "true" where addresses may cool down, or be given in turn: a pool of the values says so, or the configuration is kept elsewhere. */}}
+{{- define "fairlead.keepsNotes" -}}
 {{- $config := kindIs "string" .Values.config | ternary .Values.config (toYaml .Values.config) }}
-{{- if or (not .Values.config) (regexMatch "(?m)^[^#\\n]*cool-down" $config) -}}
+{{- if or (not .Values.config) (regexMatch "(?m)^[^#\\n]*(cool-down|round-robin)" $config) -}}
 true
 {{- end }}
 {{- end }}
