@@ -88,6 +88,8 @@ bool kube_is_scheduler(const char *text);
 #define KUBE_CONFIRMS_ASSIGNED "assigned external IP "
 #define KUBE_CONFIRMS_KEPT "keeps external IP "
 #define KUBE_CONFIRMS_FAILED "spec.externalIPs keeps "
+/* Behind the addresses: Services have them together, or may (tenancy.h). */
+#define KUBE_CONFIRMS_SHARED " (may be shared)"
 
 struct kube_service {
 	struct kube_meta meta;
@@ -233,6 +235,9 @@ const char *kube_proto_name(enum kube_proto p);
 size_t kube_external_confirmed(const struct kube_service *s, struct addr ret[static 2]);
 /* The same, from the text of such a condition's message. */
 size_t kube_external_confirmed_by(const char *message, struct addr ret[static 2]);
+/* Does it say that Services may have them together (KUBE_CONFIRMS_SHARED)? */
+bool kube_external_shares(const struct kube_service *s);
+bool kube_external_shares_by(const char *message);
 
 /*
  * What is known about an object that cannot be read: what it is, and the addresses that a Service

@@ -12,8 +12,9 @@
  * Cluster, or both Local and the same selector.
  *
  * That an address is shared stands in the statuses: an entry of status.loadBalancer.ingress that
- * lists ports is one that its Service may have together with others.  Only controllers write
- * statuses, so speakers look there and judge nothing.
+ * lists ports is one that its Service may have together with others, and for external IPs the
+ * condition says so (KUBE_CONFIRMS_SHARED).  Only controllers write statuses, so speakers look
+ * there and judge nothing.
  */
 
 #include <stdbool.h>
@@ -42,12 +43,18 @@ struct tenancy {
 	struct tenancy_port *ports; /* sorted */
 	size_t n_ports;
 	int64_t creation_us;
-	/* Every address of its status lists ports: a controller has let it share them. */
+	bool external; /* as external IPs, which are not shared with what statuses hold */
+	/*
+	 * Every address of its status lists ports: a controller has let it share them.  Of external
+	 * IPs the condition says so, of all that the record names.
+	 */
 	bool granted;
 };
 
 /* NULL where it says nothing of sharing, and has no address that lists ports. */
 struct tenancy *tenancy_of(const struct kube_service *s);
+/* The same of its external IPs. */
+struct tenancy *tenancy_of_external(const struct kube_service *s);
 struct tenancy *tenancy_copy(const struct tenancy *t);
 void tenancy_free(struct tenancy *t);
 bool tenancy_eq(const struct tenancy *a, const struct tenancy *b); /* either may be NULL */
@@ -58,6 +65,7 @@ enum tenancy_obstacle {
 	TENANCY_NONE,
 	TENANCY_NAMESPACE, /* it is of another one, and the pool does not share across them */
 	TENANCY_KEY,       /* one of them has no key, or they differ */
+	TENANCY_USE,       /* one has it as an external IP */
 	TENANCY_POLICY,
 	TENANCY_SELECTOR,
 	TENANCY_PORT,

@@ -55,7 +55,7 @@ enum view_ending { VIEW_ENDING_OF_POOL, VIEW_ENDING_GIVES_WAY, VIEW_ENDING_HOLDS
 #define VIEW_ADDRESS_FIELDS(X)                                                                   \
 	X(STRUCT, addr, addr)                                                                    \
 	X(VALUE, bool, ip_mode_proxy)                                                            \
-	X(VALUE, bool, shared)         /* the status lists ports: tenancy.h */                    \
+	X(VALUE, bool, shared)         /* its status says so: tenancy.h */                       \
 	X(VALUE, bool, external)       /* of spec.externalIPs */                                 \
 	X(VALUE, bool, recorded)       /* and in the controller's record, which anybody writes */ \
 	X(VALUE, bool, confirmed)      /* and its status says so, too */

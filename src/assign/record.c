@@ -356,13 +356,21 @@ static bool names_all(const struct record_part *p)
 	return true;
 }
 
+/* And that others may have them, too. */
+static bool tells_sharing(const struct record_part *p)
+{
+	const struct tenancy *t = p->request.tenancy;
+
+	return p->request.use != CONFIG_USE_EXTERNAL_IP || (t && t->granted) == p->shares;
+}
+
 static bool condition_is_right(const struct record_part *p)
 {
 	const struct record_condition *c = &p->condition;
 
 	if (c->is_true != record_is_assigned(p))
 		return false;
-	if (c->is_true && !names_all(p))
+	if (c->is_true && !(names_all(p) && tells_sharing(p)))
 		return false;
 	/* How a holder came to its address is history worth keeping. */
 	if (p->reason == REASON_Kept && (c->reason == REASON_Assigned || c->reason == REASON_Kept))
@@ -531,6 +539,16 @@ static void ports_written(struct record_part *p)
 		q->tenancy->granted = p->shares;
 }
 
+static void confirmed_written(struct record_part *p)
+{
+	struct ipam_request *q = &p->request;
+
+	p->condition = condition_written(p);
+	q->n_confirmed = (uint8_t)kube_external_confirmed_by(p->message, q->confirmed);
+	if (q->tenancy)
+		q->tenancy->granted = kube_external_shares_by(p->message);
+}
+
 void record_written(struct record *r, struct record_write w)
 {
 	if (w.ingress) {
@@ -547,10 +565,6 @@ void record_written(struct record *r, struct record_write w)
 		addrs_written(r->external);
 		r->external->request.assigned_by_us = r->external->request.n_held > 0;
 	}
-	if (w.external_condition) {
-		struct ipam_request *q = &r->external->request;
-		r->external->condition = condition_written(r->external);
-		q->n_confirmed =
-			(uint8_t)kube_external_confirmed_by(r->external->message, q->confirmed);
-	}
+	if (w.external_condition)
+		confirmed_written(r->external);
 }

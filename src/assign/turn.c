@@ -37,7 +37,10 @@ bool turn_is_earlier(const struct record *a, const struct record *b)
 
 static bool adopt_tenancy(struct ipam *ipam, const struct record *r)
 {
-	return ipam_set_tenancy(ipam, r->key, r->lb.request.tenancy);
+	const struct tenancy *external = r->external ? r->external->request.tenancy : NULL;
+	bool concerns = ipam_set_tenancy(ipam, r->key, r->lb.request.tenancy);
+
+	return ipam_set_tenancy(ipam, r->external_key, external) || concerns;
 }
 
 static void adopt_status(struct ipam *ipam, const struct record *r)
@@ -271,7 +274,7 @@ static bool hold_back(const struct record_server *server, const struct ipam_requ
 static void remember(const struct record_part *p, struct ipam_decision *d)
 {
 	if (d->action != IPAM_KEEP || d->reason != REASON_Kept || !p->decided ||
-	    p->reason != REASON_Assigned || d->n != p->n_want ||
+	    p->reason != REASON_Assigned || d->n != p->n_want || d->shares != p->shares ||
 	    memcmp(d->addrs, p->want, d->n * sizeof(d->addrs[0])) != 0)
 		return;
 	d->reason = p->reason;

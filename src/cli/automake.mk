@@ -241,6 +241,7 @@ EXTRA_DIST += \
 	tests/cli/racks.yaml \
 	tests/cli/service.yaml \
 	tests/cli/shared.yaml \
+	tests/cli/sharing-external.yaml \
 	tests/cli/sharing.yaml \
 	tests/cli/states \
 	tests/cli/states.py \

@@ -79,6 +79,8 @@ static void put_external(const struct record_part *p, struct kube_service *s,
 	for (size_t i = 0; i < q->n_confirmed; i++)
 		buf_printf(message, "%s%s", i ? ", " : KUBE_CONFIRMS_KEPT,
 		           addr_str(&q->confirmed[i]));
+	if (q->n_confirmed > 0 && record_shares(p))
+		buf_puts(message, KUBE_CONFIRMS_SHARED);
 	*condition = (struct kube_condition){ .type = type, .message = message->data };
 	s->conditions = condition;
 	s->n_conditions = q->n_confirmed > 0;

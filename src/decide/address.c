@@ -117,13 +117,13 @@ const struct view_service *decide_first(const struct view *v, const struct addr 
 
 /* ---- who shares ---- */
 
-/* Of a status of our class, in which a controller has listed ports. */
+/* A controller says so in the status, of our class or of an external IP. */
 static bool is_shared(const struct view *v, const struct view_service *s, const struct addr *a)
 {
 	const struct view_address *mine = view_address_of(s, a);
 
-	return mine && mine->shared && !mine->external && s->type == KUBE_LOAD_BALANCER &&
-	       view_is_our_class(v, s);
+	return mine && mine->shared &&
+	       (mine->external || (s->type == KUBE_LOAD_BALANCER && view_is_our_class(v, s)));
 }
 
 /* Has the Service the address together with the one that comes first? */

@@ -44,7 +44,8 @@ void ipam_open_message(const struct ipam_request *r, struct ipam_decision *out)
 	if (n == 0)
 		return;
 	list_addrs(kept, n, text, sizeof(text));
-	snprintf(out->message, sizeof(out->message), KUBE_CONFIRMS_FAILED "%s; ", text);
+	snprintf(out->message, sizeof(out->message), KUBE_CONFIRMS_FAILED "%s%s; ", text,
+	         out->shares ? KUBE_CONFIRMS_SHARED : "");
 }
 
 /* Others may join it, or have, whatever else it asks for in vain: then the ports must be listed. */
@@ -208,8 +209,9 @@ static void say_overstays(struct choice *c, const char *text)
 	}
 	out->action = IPAM_KEEP;
 	out->reason = REASON_SharingEnded;
-	snprintf(out->message, sizeof(out->message), "keeps %s of pool " IPAM_NAME_TEXT "; %s",
-	         text, out->pool ? out->pool->name : "", buf_str(&why));
+	snprintf(out->message, sizeof(out->message), "%s%s of pool " IPAM_NAME_TEXT "; %s",
+	         choice_is_external(c) ? KUBE_CONFIRMS_KEPT : "keeps ", text,
+	         out->pool ? out->pool->name : "", buf_str(&why));
 	note_request(c);
 }
 
@@ -325,8 +327,10 @@ void choice_conclude(struct choice *c)
 		stays += choice_is_held(r, &out->addrs[i]);
 	out->pool = choice_pool(c) ? choice_pool(c)->conf
 	                           : configuration_pool_of(c->ipam->config, &out->addrs[0]);
-	list_addrs(out->addrs, out->n, text, sizeof(text));
 	note_sharing(c);
+	list_addrs(out->addrs, out->n, text, sizeof(text));
+	if (choice_is_external(c) && out->shares)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), KUBE_CONFIRMS_SHARED);
 	if (stays == out->n && stays == r->n_held) {
 		if (c->overstays)
 			say_overstays(c, text);

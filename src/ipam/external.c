@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "fairlead/mem.h"
+#include "fairlead/tenancy.h"
 #include "ipam/ipam.h"
 
 static bool is_recorded(const struct ipam_request *r, const struct addr *a)
@@ -67,6 +68,13 @@ static void find_problem(const struct kube_service *s, bool enabled, struct ipam
 	}
 }
 
+/* Nobody joins what others wrote, nor who gets none of ours. */
+static bool may_be_joined(const struct ipam_request *r)
+{
+	return r->n_written == 0 && !r->unserved && r->wish != IPAM_WISH_OTHER &&
+	       (r->wish != IPAM_WISH_NONE || r->tenancy->granted);
+}
+
 void ipam_external_request_of(const struct kube_service *s, const char *class, bool enabled,
                               struct ipam_request *ret_request)
 {
@@ -81,6 +89,9 @@ void ipam_external_request_of(const struct kube_service *s, const char *class, b
 		r.wish = IPAM_WISH_DELETING;
 	else if (!s->external_pool && (enabled || !r.n_held))
 		r.wish = IPAM_WISH_NONE;
+	r.tenancy = tenancy_of_external(s);
+	if (r.tenancy && !may_be_joined(&r))
+		free(TAKE(r.tenancy->key));
 	if (r.wish == IPAM_WISH_ADDRESS) {
 		r.lot = ipam_lot_of(s, 2);
 		r.pool = xstrdup_null(s->external_pool);
@@ -88,6 +99,7 @@ void ipam_external_request_of(const struct kube_service *s, const char *class, b
 		ipam_read_honoured(s, IPAM_CONDITION_EXTERNAL, &r);
 		ipam_read_families(s, &r);
 		find_problem(s, enabled, &r);
+		ipam_check_sharing(&r);
 	}
 	*ret_request = r;
 }

@@ -192,6 +192,8 @@ struct ipam_pool *ipam_pool_of(const struct ipam *ipam, const struct addr *a);
 
 /* Whether the condition of this type says that what is asked for was honoured. */
 void ipam_read_honoured(const struct kube_service *s, const char *type, struct ipam_request *r);
+/* A key that is too long is a problem. */
+void ipam_check_sharing(struct ipam_request *r);
 void ipam_read_families(const struct kube_service *s, struct ipam_request *r);
 /* What the Service draws; objects in files may have no UID, and then go by their names. */
 uint64_t ipam_lot_of(const struct kube_service *s, uint64_t seed);

@@ -108,9 +108,8 @@ static void read_wishes(const struct kube_service *s, struct ipam_request *r)
 	ipam_request_fini(&spec);
 }
 
-static void read_tenancy(const struct kube_service *s, struct ipam_request *r)
+void ipam_check_sharing(struct ipam_request *r)
 {
-	r->tenancy = tenancy_of(s);
 	if (r->tenancy && r->tenancy->key && strlen(r->tenancy->key) > TENANCY_KEY_MAX)
 		problem(r, TENANCY_ANNOTATION " is longer than %d bytes; write a shorter word",
 		        TENANCY_KEY_MAX);
@@ -229,7 +228,8 @@ void ipam_request_of(const struct kube_service *s, const char *class,
 	else if (s->meta.deleting)
 		r.wish = IPAM_WISH_DELETING;
 	/* Whoever leaves is one of those that have the address until it is gone. */
-	read_tenancy(s, &r);
+	r.tenancy = tenancy_of(s);
+	ipam_check_sharing(&r);
 	if (r.tenancy && !may_be_joined(&r))
 		free(TAKE(r.tenancy->key));
 	if (r.wish == IPAM_WISH_ADDRESS) {

@@ -38,10 +38,21 @@ static int port_cmp(const void *a, const void *b)
 	return x->port != y->port ? (int)x->port - (int)y->port : (int)x->proto - (int)y->proto;
 }
 
-struct tenancy *tenancy_of(const struct kube_service *s)
+/* Whoever may write Services may write the record, so the condition has to name all of it. */
+static bool is_external_granted(const struct kube_service *s)
+{
+	struct addr confirmed[2];
+	size_t n = kube_external_confirmed(s, confirmed);
+
+	for (size_t i = 0; i < s->n_external_assigned; i++)
+		if (!addrs_contain(confirmed, n, &s->external_assigned[i]))
+			return false;
+	return s->n_external_assigned > 0 && kube_external_shares(s);
+}
+
+static struct tenancy *read_tenancy(const struct kube_service *s, bool external, bool granted)
 {
 	const char *key = key_of(s);
-	bool granted = is_granted(s);
 
 	if (!key && !granted)
 		return NULL;
@@ -57,8 +68,19 @@ struct tenancy *tenancy_of(const struct kube_service *s)
 			                                        .port = s->ports[i].port };
 	qsort(t->ports, t->n_ports, sizeof(*t->ports), port_cmp);
 	t->creation_us = s->meta.creation_us;
+	t->external = external;
 	t->granted = granted;
 	return t;
+}
+
+struct tenancy *tenancy_of(const struct kube_service *s)
+{
+	return read_tenancy(s, false, is_granted(s));
+}
+
+struct tenancy *tenancy_of_external(const struct kube_service *s)
+{
+	return read_tenancy(s, true, is_external_granted(s));
 }
 
 struct tenancy *tenancy_copy(const struct tenancy *t)
@@ -105,7 +127,8 @@ bool tenancy_says_same(const struct tenancy *a, const struct tenancy *b)
 {
 	if (!a || !b)
 		return a == b;
-	return !strcmp(a->namespace, b->namespace) && same_key(a, b) && a->local == b->local &&
+	return !strcmp(a->namespace, b->namespace) && same_key(a, b) &&
+	       a->external == b->external && a->local == b->local &&
 	       labels_eq(&a->selector, &b->selector) && same_ports(a, b) &&
 	       a->creation_us == b->creation_us;
 }
@@ -144,7 +167,9 @@ struct tenancy_verdict tenancy_judge(const struct tenancy *a, const struct tenan
 		return v;
 	const struct tenancy_port *port = common_port(a, b);
 	v.obstacle = TENANCY_NONE;
-	if (port) {
+	if (a->external != b->external) {
+		v.obstacle = TENANCY_USE;
+	} else if (port) {
 		v.obstacle = TENANCY_PORT;
 		v.port = *port;
 	} else if (a->local != b->local) {
@@ -165,6 +190,9 @@ void tenancy_put(const struct tenancy_verdict *v, const char *who, struct buf *o
 		break;
 	case TENANCY_KEY:
 		buf_printf(out, "%s has not the same " TENANCY_ANNOTATION, who);
+		break;
+	case TENANCY_USE:
+		buf_printf(out, "of %s and this one, one has it as an external IP", who);
 		break;
 	case TENANCY_POLICY:
 		buf_printf(out, "%s has another externalTrafficPolicy", who);

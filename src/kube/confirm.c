@@ -7,7 +7,8 @@
  *
  * The addresses open the condition's message, before anything that a user may have written,
  * whatever the condition's status: "assigned external IP 192.0.2.1, 2001:db8::1 from pool edge",
- * "spec.externalIPs keeps 192.0.2.1; pool x was asked for, but …".
+ * "spec.externalIPs keeps 192.0.2.1; pool x was asked for, but …".  Behind them stands whether
+ * Services may have them together: "keeps external IP 192.0.2.1 (may be shared) of pool edge".
  */
 #include "config.h"
 
@@ -27,7 +28,8 @@ static const char *after_opening(const char *message)
 	return NULL;
 }
 
-size_t kube_external_confirmed_by(const char *message, struct addr ret[static 2])
+/* @ret_rest: what follows the addresses. */
+static size_t read_list(const char *message, struct addr ret[static 2], const char **ret_rest)
 {
 	const char *s = after_opening(message);
 	size_t n = 0;
@@ -49,13 +51,40 @@ size_t kube_external_confirmed_by(const char *message, struct addr ret[static 2]
 			break;
 		s += 2;
 	}
+	*ret_rest = n > 0 ? s : "";
 	return n;
+}
+
+size_t kube_external_confirmed_by(const char *message, struct addr ret[static 2])
+{
+	const char *rest;
+
+	return read_list(message, ret, &rest);
+}
+
+bool kube_external_shares_by(const char *message)
+{
+	const char *rest;
+	struct addr addrs[2];
+
+	read_list(message, addrs, &rest);
+	return !strncmp(rest, KUBE_CONFIRMS_SHARED, strlen(KUBE_CONFIRMS_SHARED));
+}
+
+static const char *message_of(const struct kube_service *s)
+{
+	for (size_t i = 0; i < s->n_conditions; i++)
+		if (!strcmp(s->conditions[i].type, KUBE_CONDITION_EXTERNAL_IPS))
+			return s->conditions[i].message;
+	return "";
 }
 
 size_t kube_external_confirmed(const struct kube_service *s, struct addr ret[static 2])
 {
-	for (size_t i = 0; i < s->n_conditions; i++)
-		if (!strcmp(s->conditions[i].type, KUBE_CONDITION_EXTERNAL_IPS))
-			return kube_external_confirmed_by(s->conditions[i].message, ret);
-	return 0;
+	return kube_external_confirmed_by(message_of(s), ret);
+}
+
+bool kube_external_shares(const struct kube_service *s)
+{
+	return kube_external_shares_by(message_of(s));
 }

@@ -40,6 +40,7 @@ static struct view_address external_address(const struct kube_service *s, const 
 
 	out.recorded = addrs_contain(s->external_assigned, s->n_external_assigned, a);
 	out.confirmed = out.recorded && addrs_contain(confirmed, n, a);
+	out.shared = out.confirmed && kube_external_shares(s);
 	return out;
 }
 

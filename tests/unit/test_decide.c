@@ -668,6 +668,46 @@ static void an_address_is_shared(void **state)
 	view_free(v);
 }
 
+static void put_external_sharer(struct view *v, const char *name, int second, const char *shared)
+{
+	world_put(v,
+	          "{'kind':'Service','metadata':{'namespace':'shop','name':'%s','uid':'uid-%s',"
+	          "'creationTimestamp':'2026-01-01T00:00:%02dZ',"
+	          "'annotations':{'fairlead.io/external-ips-assigned':'192.0.2.1'}},"
+	          "'spec':{'type':'ClusterIP','clusterIP':'10.96.0.8','clusterIPs':['10.96.0.8'],"
+	          "'externalIPs':['192.0.2.1'],'ports':[{'port':80}]},"
+	          "'status':{'conditions':[{'type':'fairlead.io/ExternalIPsAssigned',"
+	          "'status':'True','reason':'Assigned','message':'%s192.0.2.1%s of pool p'}]}}",
+	          name, name, second, KUBE_CONFIRMS_KEPT, shared);
+}
+
+/* Where both conditions say so; what an owner writes says nothing. */
+static void an_external_ip_is_shared(void **state)
+{
+	struct view *v = world();
+
+	(void)state;
+	world_put(v, "{'kind':'ConfigMap','metadata':{'namespace':'fairlead-system',"
+	             "'name':'fairlead-active','uid':'u'},'data':{'config':'"
+	             "address-pools:\\n- {name: lan, protocol: layer2, addresses: [192.0.2.0/24], "
+	             "use: external-ip}\\n'}}");
+	put_external_sharer(v, "z-early", 1, KUBE_CONFIRMS_SHARED);
+	put_external_sharer(v, "a-late", 2, KUBE_CONFIRMS_SHARED);
+	put_external_sharer(v, "b-alone", 3, "");
+	world_slice(v, "z-early", "z", "10.1.1.1@n1");
+	world_slice(v, "a-late", "a", "10.1.1.1@n1");
+	world_slice(v, "b-alone", "b", "10.1.1.1@n1");
+	assert_int_equal(here(v, "shop/z-early", "192.0.2.1"), REASON_Candidate);
+	assert_int_equal(here(v, "shop/a-late", "192.0.2.1"), REASON_Candidate);
+	assert_int_equal(here(v, "shop/b-alone", "192.0.2.1"), REASON_AddressShared);
+	assert_true(is_carried(v, "shop/z-early") && is_carried(v, "shop/a-late"));
+	assert_false(is_carried(v, "shop/b-alone"));
+	put_external_sharer(v, "z-early", 1, "");
+	assert_int_equal(here(v, "shop/a-late", "192.0.2.1"), REASON_AddressShared);
+	assert_false(is_carried(v, "shop/a-late"));
+	view_free(v);
+}
+
 /* None can have it announced where the oldest that has endpoints would not be. */
 static void the_oldest_leads(void **state)
 {
@@ -1423,6 +1463,7 @@ int main(void)
 		cmocka_unit_test(services_that_want_no_address),
 		cmocka_unit_test(age_decides_between_statuses),
 		cmocka_unit_test(an_address_is_shared),
+		cmocka_unit_test(an_external_ip_is_shared),
 		cmocka_unit_test(the_oldest_leads),
 		cmocka_unit_test(the_oldests_labels_count),
 		cmocka_unit_test(sharers_are_looked_at_together),

@@ -573,8 +573,15 @@ static void what_a_message_confirms(void **state)
 	static const struct {
 		const char *message;
 		size_t n;
+		bool shares;
 	} rows[] = {
 		{ KUBE_CONFIRMS_ASSIGNED "192.0.2.1 from pool edge", 1 },
+		{ KUBE_CONFIRMS_ASSIGNED "192.0.2.1" KUBE_CONFIRMS_SHARED " from pool edge", 1,
+		  true },
+		{ KUBE_CONFIRMS_KEPT "192.0.2.1, 2001:db8::1" KUBE_CONFIRMS_SHARED, 2, true },
+		{ KUBE_CONFIRMS_FAILED "192.0.2.1; pool " KUBE_CONFIRMS_SHARED, 1 },
+		{ KUBE_CONFIRMS_FAILED KUBE_CONFIRMS_SHARED, 0 },
+		{ "192.0.2.1" KUBE_CONFIRMS_SHARED, 0 },
 		{ KUBE_CONFIRMS_ASSIGNED "192.0.2.1, 2001:db8::1 from pool edge", 2 },
 		{ KUBE_CONFIRMS_KEPT "192.0.2.1; 192.0.2.1 is in no pool", 1 },
 		{ KUBE_CONFIRMS_FAILED "192.0.2.1; pool x was asked for", 1 },
@@ -590,7 +597,8 @@ static void what_a_message_confirms(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct addr a[2];
-		if (kube_external_confirmed_by(rows[i].message, a) != rows[i].n)
+		if (kube_external_confirmed_by(rows[i].message, a) != rows[i].n ||
+		    kube_external_shares_by(rows[i].message) != rows[i].shares)
 			fail_msg("%s", rows[i].message);
 	}
 }

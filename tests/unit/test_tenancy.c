@@ -21,6 +21,7 @@ struct written {
 	const char *asks;     /* for this address; NULL: for none */
 	const char *type;     /* NULL: LoadBalancer */
 	const char *class;
+	bool external; /* asks for an external IP */
 };
 
 static void put_ports(const char *list, struct buf *out)
@@ -38,8 +39,8 @@ static void put_ports(const char *list, struct buf *out)
 }
 
 /* @name: "ns/name" */
-static struct kube_service *parse(const char *name, const struct written *w, int created,
-                                  const char *status)
+static struct kube_service *parse_with(const char *name, const struct written *w, int created,
+                                       const char *external, const char *status)
 {
 	cleanup(buf_fini) struct buf out = BUF_INIT;
 	const char *slash = strchr(name, '/');
@@ -55,8 +56,14 @@ static struct kube_service *parse(const char *name, const struct written *w, int
 		buf_printf(&out, ",\"" TENANCY_ANNOTATION "\":\"%s\"", w->key);
 	if (w->asks)
 		buf_printf(&out, ",\"" IPAM_ANNOTATION_ADDRESSES "\":\"%s\"", w->asks);
+	if (w->external)
+		buf_puts(&out, ",\"" KUBE_ANNOTATION_EXTERNAL_IPS "\":\"lan\"");
+	if (external)
+		buf_printf(&out, ",\"" KUBE_ANNOTATION_EXTERNAL_IPS_ASSIGNED "\":\"%s\"", external);
 	buf_printf(&out, "}},\"spec\":{\"type\":\"%s\",\"clusterIPs\":[\"10.96.0.1\"]",
 	           w->type ? w->type : "LoadBalancer");
+	if (external)
+		buf_printf(&out, ",\"externalIPs\":[\"%s\"]", external);
 	if (w->class)
 		buf_printf(&out, ",\"loadBalancerClass\":\"%s\"", w->class);
 	buf_puts(&out, ",\"ports\":[");
@@ -68,6 +75,12 @@ static struct kube_service *parse(const char *name, const struct written *w, int
 		fail_msg("%s: %s", e.msg, buf_str(&out));
 	json_object_put(obj);
 	return s;
+}
+
+static struct kube_service *parse(const char *name, const struct written *w, int created,
+                                  const char *status)
+{
+	return parse_with(name, w, created, NULL, status);
 }
 
 /* ---- the rule ---- */
@@ -215,8 +228,9 @@ static struct {
 	struct ipam *ipam;
 	struct record *records[MANY];
 	struct written written[MANY];
-	char *status[MANY]; /* as the API server has it: ,"status":{…} */
-	int created[MANY];  /* at this second; 0: in their order */
+	char *status[MANY];   /* as the API server has it: ,"status":{…} */
+	char *external[MANY]; /* the address in its record, and in its spec */
+	int created[MANY];    /* at this second; 0: in their order */
 	bool waits[MANY], dirty[MANY];
 } w;
 
@@ -225,8 +239,8 @@ static const char *const names[MANY] = { "shop/a", "shop/b", "shop/c", "evil/d" 
 static void read_again(size_t i)
 {
 	struct kube_service *s =
-		parse(names[i], &w.written[i], w.created[i] ? w.created[i] : (int)i + 1,
-	              w.status[i] ? w.status[i] : "");
+		parse_with(names[i], &w.written[i], w.created[i] ? w.created[i] : (int)i + 1,
+	                   w.external[i], w.status[i] ? w.status[i] : "");
 
 	if (!w.records[i])
 		w.records[i] = record_new(NULL, &s->meta);
@@ -240,7 +254,7 @@ static bool write_status(size_t i, struct record_write what)
 	cleanup(buf_fini) struct buf patch = BUF_INIT;
 	const char *status;
 
-	if (!what.ingress)
+	if (!what.ingress && !what.external_condition)
 		return false;
 	record_patch(w.records[i], what, 0, &patch);
 	status = strstr(buf_str(&patch), ",\"status\":");
@@ -253,6 +267,21 @@ static bool write_status(size_t i, struct record_write what)
 	record_written(w.records[i], what);
 	bool freed = turn_settle(w.ipam, w.records[i], (struct record_write){ .ingress = false });
 	read_again(i);
+	return freed;
+}
+
+/* The condition follows when that has been seen. */
+static bool write_spec(size_t i)
+{
+	const struct record_write what = { .external_ips = true };
+	const struct record_part *p = w.records[i]->external;
+
+	free(w.external[i]);
+	w.external[i] = p->n_want ? xstrdup(addr_str(&p->want[0])) : NULL;
+	record_written(w.records[i], what);
+	bool freed = turn_settle(w.ipam, w.records[i], (struct record_write){ .ingress = false });
+	read_again(i);
+	w.dirty[i] = true;
 	return freed;
 }
 
@@ -282,7 +311,8 @@ static void settle(void)
 		}
 		bool freed = turn_end(w.ipam, w.records, 0);
 		for (size_t i = 0; i < MANY; i++)
-			freed |= write_status(i, writes[i]);
+			freed |=
+				writes[i].external_ips ? write_spec(i) : write_status(i, writes[i]);
 		if (freed)
 			wake();
 		if (!any)
@@ -334,8 +364,10 @@ static void put(size_t i, const struct written *what)
 static void delete (size_t i)
 {
 	ipam_release(w.ipam, w.records[i]->key);
+	ipam_release(w.ipam, w.records[i]->external_key);
 	record_free(TAKE(w.records[i]));
 	free(TAKE(w.status[i]));
+	free(TAKE(w.external[i]));
 	wake();
 	settle();
 }
@@ -345,15 +377,22 @@ static void stop(void)
 	for (size_t i = 0; i < MANY; i++) {
 		record_free(w.records[i]);
 		free(w.status[i]);
+		free(w.external[i]);
 	}
 	ipam_free(w.ipam);
 	memset(&w, 0, sizeof(w));
 }
 
+/* The one that it asks for. */
+static const struct record_part *part_of(size_t i)
+{
+	return w.written[i].external ? w.records[i]->external : &w.records[i]->lb;
+}
+
 /* The last number of the address, or 0. */
 static int has(size_t i)
 {
-	const struct ipam_request *q = &w.records[i]->lb.request;
+	const struct ipam_request *q = &part_of(i)->request;
 
 	return q->n_held ? q->held[0].b[3] : 0;
 }
@@ -365,12 +404,12 @@ static void expect(const char *what, int a, int b, int c)
 	for (size_t i = 0; i < ARRAY_LEN(want); i++)
 		if (w.records[i] && has(i) != want[i])
 			fail_msg("%s: %s has .%d instead of .%d: %s", what, names[i], has(i),
-			         want[i], w.records[i]->lb.message);
+			         want[i], part_of(i)->message);
 }
 
 static void expect_says(size_t i, enum reason reason, const char *text)
 {
-	const struct record_part *p = &w.records[i]->lb;
+	const struct record_part *p = part_of(i);
 
 	if (p->reason != reason || !strstr(p->message, text))
 		fail_msg("%s: %s %s; expected \"%s\"", names[i], reason_name(p->reason), p->message,
@@ -806,6 +845,91 @@ static void test_third_stays(void **state)
 	stop();
 }
 
+#define FOR_BOTH ", use: [load-balancer, external-ip]"
+static const struct written external_udp = { "k", "53/UDP", .type = "ClusterIP", .external = true };
+static const struct written external_tcp = { "k", "53/TCP", .type = "ClusterIP", .external = true };
+
+/* External IPs as load balancers' addresses, by what the conditions say. */
+static void test_external(void **state)
+{
+	(void)state;
+	start(TWO FOR_BOTH);
+	put(0, &external_udp);
+	expect_says(0, REASON_Assigned, KUBE_CONFIRMS_ASSIGNED "10.0.0.1" KUBE_CONFIRMS_SHARED);
+	put(1, &external_tcp);
+	expect("together", 1, 1, 0);
+	assert_true(w.records[1]->external->request.tenancy->granted);
+	put(2, &external_udp);
+	expect("the port is taken", 1, 1, 2);
+	start(TWO FOR_BOTH);
+	expect("another leader", 1, 1, 2);
+	put(1, &external_udp);
+	expect_says(1, REASON_SharingEnded, KUBE_CONFIRMS_KEPT "10.0.0.1" KUBE_CONFIRMS_SHARED);
+	expect_says(1, REASON_SharingEnded, "shop/a (external IPs) has port 53/UDP, too");
+	start(TWO FOR_BOTH);
+	expect("it stays until there is another", 1, 1, 2);
+	delete (2);
+	expect("and there is", 1, 2, 0);
+	stop();
+
+	/* Who agrees later has it granted then. */
+	start(TWO FOR_BOTH);
+	put(0, &(struct written){ NULL, "53/UDP", .type = "ClusterIP", .external = true });
+	put(0, &external_udp);
+	assert_true(w.records[0]->external->request.tenancy->granted);
+	put(0, &(struct written){ NULL, "53/UDP", .type = "ClusterIP", .external = true });
+	assert_null(w.records[0]->external->request.tenancy);
+	stop();
+
+	/* A full pool says what is in the way, and who waits has its turn. */
+	start(ONE FOR_BOTH);
+	put(0, &external_udp);
+	put(1, &external_udp);
+	expect("the port is taken", 1, 0, 0);
+	expect_says(1, REASON_PoolExhausted,
+	            "; 10.0.0.1 cannot be shared: shop/a (external IPs) has port 53/UDP, too");
+	put(0, &external_tcp);
+	expect("and free", 1, 1, 0);
+	put(0, &(struct written){ NULL, "53/TCP", .type = "ClusterIP", .external = true });
+	expect_says(1, REASON_SharingEnded, "shop/a (external IPs) has not the same");
+	stop();
+}
+
+/* Nor does a load balancer share with an external IP, whoever came first. */
+static void test_external_is_another_use(void **state)
+{
+	(void)state;
+	start(TWO FOR_BOTH);
+	put(0, &external_udp);
+	put(1, &tcp);
+	put(2, &(struct written){ "k", "80/TCP", .asks = "10.0.0.1" });
+	expect("each its own", 1, 2, 0);
+	expect_says(2, REASON_AddressNotShared,
+	            "of shop/a (external IPs) and this one, one has it as an external IP");
+	stop();
+}
+
+/* What somebody wrote into the record is no grant, though the condition has one for another. */
+static void test_external_by_hand(void **state)
+{
+	(void)state;
+	start(TWO FOR_BOTH);
+	put(0, &external_udp);
+	put(1, &external_tcp);
+	put(2, &external_udp);
+	expect("one and two", 1, 1, 2);
+	free(w.external[1]);
+	w.external[1] = xstrdup("10.0.0.2");
+	const struct addr two = w.records[2]->external->request.held[0];
+	bring(1, &external_udp);
+	assert_false(w.records[1]->external->request.tenancy->granted);
+	assert_false(ipam_holds(w.ipam, w.records[1]->external_key, &two));
+	settle();
+	expect("the port is taken on both", 1, 1, 2);
+	expect_says(1, REASON_SharingEnded, "shop/a (external IPs) has port 53/UDP, too");
+	stop();
+}
+
 /* What the older one says by now is a reason to ask again. */
 static void test_waits_for_consent(void **state)
 {
@@ -914,6 +1038,9 @@ int main(void)
 		cmocka_unit_test(test_wants_none_any_more),
 		cmocka_unit_test(test_falls_out),
 		cmocka_unit_test(test_third_stays),
+		cmocka_unit_test(test_external),
+		cmocka_unit_test(test_external_is_another_use),
+		cmocka_unit_test(test_external_by_hand),
 		cmocka_unit_test(test_waits_for_consent),
 		cmocka_unit_test(test_grant_wakes_nobody),
 		cmocka_unit_test(test_whom_a_pool_concerns),
