@@ -103,6 +103,9 @@ static int answer(const struct scene *s, const struct question *q, struct gather
 	const struct kube_object *namespace = scene_namespace(s, service->meta.namespace);
 	if (namespace)
 		explain_put_namespace(x, &namespace->meta.labels);
+	const char *cooling = scene_cooling(s);
+	if (cooling)
+		explain_put_cooling(x, cooling);
 	if (g)
 		ask_speakers(o, g, &s->state.pods, s->nodes, s->n_nodes, x, f);
 	if (f)
@@ -116,6 +119,20 @@ static int answer(const struct scene *s, const struct question *q, struct gather
 	return exit_status;
 }
 
+/* What the configuration makes worth knowing. */
+static int read_more(struct scene *s, struct gather *g, struct err *e)
+{
+	const struct configuration *c = view_configuration(s->view);
+	cleanup_free char *namespace = options_namespace(&s->o->kube);
+	int r = 0;
+
+	if (g && c && configuration_selects_namespaces(c))
+		r = state_read_namespaces(&s->state, g, e);
+	if (r == 0 && g && c && configuration_is_noted(c))
+		r = state_read_cooling(&s->state, g, namespace, e);
+	return r;
+}
+
 static int explain(const struct command_options *o, const struct question *q, struct gather *g,
                    struct err *e)
 {
@@ -123,10 +140,8 @@ static int explain(const struct command_options *o, const struct question *q, st
 
 	if (scene_open(&s, o, g, e) < 0)
 		return COMMAND_FAILED;
-	const struct configuration *c = view_configuration(s.view);
 	int exit_status = COMMAND_FAILED;
-	if (!g || !c || !configuration_selects_namespaces(c) ||
-	    state_read_namespaces(&s.state, g, e) == 0)
+	if (read_more(&s, g, e) == 0)
 		exit_status = answer(&s, q, g, e);
 	if (exit_status == COMMAND_OK)
 		exit_status = state_exit(&s.state, exit_status, e);

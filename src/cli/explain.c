@@ -11,6 +11,7 @@
 #include "cli/explain_private.h"
 #include "cli/model_private.h"
 #include "fairlead/bgp.h"
+#include "fairlead/clock.h"
 #include "fairlead/kube.h"
 #include "fairlead/mem.h"
 
@@ -142,6 +143,7 @@ void explain_free(struct explain *x)
 		free(a->rows);
 	}
 	free(x->addresses);
+	ipam_free(x->cooling);
 	free(x);
 }
 
@@ -220,6 +222,18 @@ void explain_put_speaker(struct explain *x, const char *node, struct json_object
 void explain_put_namespace(struct explain *x, const struct labels *labels)
 {
 	x->namespace_labels = labels;
+}
+
+void explain_put_cooling(struct explain *x, const char *text)
+{
+	const struct configuration *c = view_configuration(x->view);
+
+	if (!c)
+		return;
+	ipam_free(x->cooling);
+	x->cooling = ipam_new((struct configuration *)(uintptr_t)c);
+	ipam_set_time(x->cooling, clock_wall_us() / 1000000);
+	ipam_read_cooling(x->cooling, text);
 }
 
 bool explain_announces(const struct explain *x, const struct addr *addr, const char *node)

@@ -36,6 +36,8 @@ void explain_put_speaker(struct explain *x, const char *node, struct json_object
  * are not known.
  */
 void explain_put_namespace(struct explain *x, const struct labels *labels);
+/* Which addresses cool down, as the leader has written it (ipam.h); without this call none does. */
+void explain_put_cooling(struct explain *x, const char *text);
 /* Did every speaker that was put answer? */
 bool explain_is_complete(const struct explain *x);
 

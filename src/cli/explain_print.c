@@ -5,6 +5,7 @@
 
 #include "cli/explain_private.h"
 #include "cli/model_private.h"
+#include "fairlead/clock.h"
 #include "fairlead/ipam.h"
 #include "fairlead/mem.h"
 #include "fairlead/out.h"
@@ -235,9 +236,23 @@ static const char *remedy_of(const struct kube_condition *c)
 	return r == REASON_COUNT ? "" : reason_remedy(r);
 }
 
+/* It cools down for another Service. */
+static void say_cooling(const struct explain *x, const struct addr *a, struct out *o)
+{
+	char until[CLOCK_RFC3339_SIZE];
+	int64_t until_s;
+	const char *who = x->cooling ? ipam_cools_for(x->cooling, a, &until_s) : NULL;
+
+	if (who && strcmp(who, x->service->key) != 0)
+		out_say(o,
+		        "%s, which it asks for, cools down until %s; sooner it is only for %s, "
+		        "which had it.",
+		        addr_str(a), clock_rfc3339(until_s * 1000000, until), who);
+}
+
 /*
- * Addresses that it asks for and another Service has: the condition, which tenants read, may leave
- * that one unnamed.
+ * Addresses that it asks for and another Service has, or had: the condition, which tenants read,
+ * may leave that one unnamed.
  */
 static void say_holders(const struct explain *x, const struct kube_service *service, struct out *o)
 {
@@ -249,6 +264,8 @@ static void say_holders(const struct explain *x, const struct kube_service *serv
 		if (first && first != x->service)
 			out_say(o, "%s, which it asks for, belongs to %s.", addr_str(&r.asked[i]),
 			        first->key);
+		else if (!first)
+			say_cooling(x, &r.asked[i], o);
 	}
 	ipam_request_fini(&r);
 }

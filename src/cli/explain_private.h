@@ -6,6 +6,7 @@
 
 #include "cli/explain.h"
 #include "fairlead/decide.h"
+#include "fairlead/ipam.h"
 
 /* What is reported about one address on one node by one protocol. */
 struct explain_row {
@@ -34,8 +35,9 @@ struct explain {
 	struct explain_address *addresses;
 	size_t n_addresses;
 	const struct labels *namespace_labels; /* NULL: not known */
-	bool is_live;                          /* speakers were asked */
-	bool is_of_one_node;                   /* of which alone there are rows */
+	struct ipam *cooling; /* of what cools down alone; NULL: it is not known what does */
+	bool is_live;         /* speakers were asked */
+	bool is_of_one_node;  /* of which alone there are rows */
 	bool incomplete;
 };
 

@@ -145,6 +145,13 @@ const struct kube_object *scene_namespace(const struct scene *s, const char *nam
 	return found;
 }
 
+const char *scene_cooling(const struct scene *s)
+{
+	cleanup_free char *namespace = options_namespace(&s->o->kube);
+
+	return state_cooling(&s->state, namespace);
+}
+
 const char *scene_zone(const struct scene *s, const char *node)
 {
 	const struct kube_node *n = scene_node(s, node);

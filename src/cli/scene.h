@@ -37,6 +37,8 @@ int scene_service(const struct scene *s, const char *name, const struct kube_ser
 /* NULL: there is no such Node. */
 const struct kube_node *scene_node(const struct scene *s, const char *name);
 const struct kube_object *scene_namespace(const struct scene *s, const char *name); /* likewise */
+/* Which addresses cool down, as the leader has written it; NULL: it is not known. */
+const char *scene_cooling(const struct scene *s);
 /* Its zone; NULL: none, or there is no such Node. */
 const char *scene_zone(const struct scene *s, const char *node);
 
