@@ -47,6 +47,11 @@ TESTS += tests/unit/test_ipam_oracle
 tests_unit_test_ipam_oracle_SOURCES = tests/unit/test_ipam_oracle.c tests/unit/unit.h
 tests_unit_test_ipam_oracle_LDADD = $(UNIT_LDADD)
 
+check_PROGRAMS += tests/unit/test_sharing_oracle
+TESTS += tests/unit/test_sharing_oracle
+tests_unit_test_sharing_oracle_SOURCES = tests/unit/test_sharing_oracle.c tests/unit/unit.h
+tests_unit_test_sharing_oracle_LDADD = $(UNIT_LDADD)
+
 check_PROGRAMS += tests/unit/test_tenancy
 TESTS += tests/unit/test_tenancy
 tests_unit_test_tenancy_SOURCES = tests/unit/test_tenancy.c tests/unit/unit.h
