@@ -1678,10 +1678,12 @@ static void test_in_turn(void **state)
 	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
 		begin(seed, 50);
 		configure("PATCH", "/fairlead", IN_TURN);
-		run_for(1000);
-		comes_and_goes("a", "10.0.0.0");
+		run_for(3000);
+		put_service("a", "");
+		assert_string_equal(address_of("a"), "10.0.0.0");
 		run_for(3000);
 		assert_true(is_written("last 10.0.0.0\n"));
+		delete_service("a");
 		comes_and_goes("b", "10.0.0.1");
 		configure("PATCH", "/fairlead", IN_TURN "# an edit");
 		run_for(1000);
