@@ -12,7 +12,8 @@
  * incarnation is believed only when it has proven to be there now: its heartbeat repeats our own
  * random incarnation with a recent sequence number of ours, or a peer that we believe, and that we
  * hear now, says that it has that proof.  From then on its sequence numbers must grow, and its
- * former incarnation is never believed again.  No clock is compared with another machine's.
+ * former incarnation is not believed as long as this one is there.  No clock is compared with
+ * another machine's.
  *
  * A peer lives while we hear it, or while one that we hear has heard it later than we did: so a
  * filter between just two nodes makes neither dead.  Times are milliseconds.

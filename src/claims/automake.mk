@@ -106,3 +106,9 @@ TESTS += tests/unit/test_sightings
 tests_unit_test_sightings_SOURCES = tests/unit/test_sightings.c tests/unit/unit.h tests/l2/sim.c tests/l2/sim.h
 tests_unit_test_sightings_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/l2
 tests_unit_test_sightings_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_harassment
+TESTS += tests/unit/test_harassment
+tests_unit_test_harassment_SOURCES = tests/unit/test_harassment.c tests/unit/unit.h tests/l2/sim.c tests/l2/sim.h
+tests_unit_test_harassment_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/l2
+tests_unit_test_harassment_LDADD = $(UNIT_LDADD)

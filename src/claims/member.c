@@ -426,7 +426,7 @@ enum member_verdict member_receive(struct member *m, int64_t now, const struct w
 		*ret_peer = p;
 		return MEMBER_BELIEVED;
 	}
-	if (p && is_retired(p, msg->incarnation))
+	if (p && member_holds(p) && is_retired(p, msg->incarnation))
 		return MEMBER_REPLAYED;
 
 	struct stranger *s = strangers_find(&m->strangers, msg->incarnation);

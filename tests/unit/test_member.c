@@ -204,6 +204,40 @@ static void a_former_incarnation_does_not_come_back(void **state)
 }
 
 /*
+ * Two machines have one name, and the second, which peers believe, is switched off: the first,
+ * which has been there all the time, is believed again, as it proves that it is there.
+ */
+static void a_former_incarnation_that_is_there_follows_the_one_that_is_gone(void **state)
+{
+	(void)state;
+	static const size_t speakers[] = { 1, 2 };
+	struct member m[3];
+	struct member_peer *peer;
+	size_t forgotten = 0;
+	int64_t now = 200;
+	for (size_t i = 0; i < ARRAY_LEN(m); i++) {
+		struct member_options o = options_of(nodes[i > 0], 1 + i);
+		member_init(&m[i], &o, 0);
+	}
+	for (size_t i = 0; i < 5; i++) {
+		size_t speaker = speakers[i % 2];
+		for (int64_t end = now + 1000; now < end; now += HEARTBEAT_MS) {
+			struct wire_msg msg = { 0 };
+			member_beat(&m[0], now, &msg);
+			for (size_t k = 1; k < ARRAY_LEN(m); k++)
+				member_receive(&m[k], now, &msg, &peer);
+			msg = (struct wire_msg){ 0 };
+			member_beat(&m[speaker], now, &msg);
+			member_receive(&m[0], now, &msg, &peer);
+			member_tick(&m[0], now, on_event, &forgotten);
+		}
+		assert_int_equal(member_find(&m[0], nodes[1])->incarnation, 1 + speaker);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(m); i++)
+		member_fini(&m[i]);
+}
+
+/*
  * Frames of version 1 that somebody kept have us say things twice for a moment; only who is there
  * has us keep to what version 1 knows.
  */
@@ -406,6 +440,7 @@ int main(void)
 		cmocka_unit_test(replays_keep_nobody_from_being_known),
 		cmocka_unit_test(replays_do_not_keep_a_node_busy),
 		cmocka_unit_test(a_former_incarnation_does_not_come_back),
+		cmocka_unit_test(a_former_incarnation_that_is_there_follows_the_one_that_is_gone),
 		cmocka_unit_test(replays_do_not_bring_version_1_back),
 		cmocka_unit_test(places_of_strangers_are_bounded),
 		cmocka_unit_test(strangers_leave_peers_their_echoes),
