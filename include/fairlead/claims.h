@@ -229,7 +229,7 @@ struct claims {
 
 	bool ready; /* listened long enough: may answer and claim */
 	bool heard; /* the link is up, listening or ready */
-	int64_t listen_until_ms, listen_check_ms;
+	int64_t listen_since_ms, listen_until_ms, listen_check_ms;
 	struct claims_start *start, own_start;
 	bool settled; /* since settled_ms others that may be starting are not waited for */
 	int64_t settled_ms;

@@ -48,6 +48,7 @@ struct l2_segment {
 	bool up;    /* it has a carrier, and frames are sent and received */
 	bool ready; /* up, and it has listened long enough to answer */
 	size_t n_owned;
+	int64_t dead_after_ms; /* of silence, its peers take over */
 };
 
 /*

@@ -23,6 +23,9 @@
  * for so long knows that the others have given it up.  So nodes of different settings understand
  * each other.  What others heard of a peer does not say that, so one that only they hear may be
  * silent for as long as we may ourselves, if that is longer.
+ *
+ * What all of them say together is bounded: the more speakers there are, the longer is the
+ * interval, and the fewer peers each heartbeat repeats (member_timing.c).
  */
 
 #include <stdbool.h>
@@ -78,6 +81,7 @@ struct member_peer {
 	uint8_t flags;    /* of its last message */
 	uint16_t mtu;     /* the largest datagram it takes; 0: any */
 	uint8_t version;  /* of what it says: 1 or 2 */
+	bool echoed;      /* a heartbeat of ours has said that we hear it */
 	/* how often it says something, and how long it may be silent */
 	int64_t heartbeat_ms, dead_ms;
 	uint64_t retired[MEMBER_RETIRED_MAX];
@@ -103,6 +107,8 @@ struct member {
 	/* where the next heartbeat's echoes begin, if they are too many for one */
 	size_t echo_next;
 	int64_t last_beat_ms, next_beat_ms;
+	int64_t due_ms;      /* no peer's time is over before */
+	int64_t interval_ms; /* that we tell: that of opts, or more where there are many */
 	/* What peers may still believe after a change: good for so many more heartbeats. */
 	struct {
 		int64_t heartbeat_ms, dead_ms;
@@ -142,6 +148,8 @@ void member_set_nodes(struct member *m, const char *const *nodes, size_t n);
  * than before takes effect when they surely have.
  */
 void member_set_timing(struct member *m, int64_t now, int heartbeat_ms, int multiplier);
+/* After how long a silence we are dead to those who know our present timing. */
+int64_t member_own_dead_ms(const struct member *m);
 /* How long this node may have been silent without any peer's having given it up. */
 int64_t member_patience_ms(const struct member *m, int64_t now);
 /*
@@ -172,6 +180,8 @@ bool member_beat_due(const struct member *m, int64_t now);
 size_t member_mtu(const struct member *m, int64_t now, size_t mtu, bool strangers);
 /* A heartbeat with its echoes, and the time of the next one. */
 void member_beat(struct member *m, int64_t now, struct wire_msg *msg);
+/* The peer that restarts is not waited for any longer. */
+void member_end_hold(struct member *m, int64_t now, struct member_peer *p);
 /* We were away ourselves: nobody counts as dead because we did not listen. */
 void member_excuse(struct member *m, int64_t now);
 
@@ -186,6 +196,8 @@ bool member_deaf(const struct member *m, const struct member_peer *p, int64_t no
 int64_t member_stale_ms(const struct member_peer *p, int64_t now);
 /* Strangers heard lately: nodes that may be about to prove themselves. */
 bool member_has_strangers(const struct member *m, int64_t now);
+/* How many peers are there: alive, or restarting within their hold. */
+size_t member_n_there(const struct member *m);
 /* Some peer is alive. */
 bool member_has_live(const struct member *m);
 /* Most of the nodes known on this segment, ourselves included, were heard lately. */

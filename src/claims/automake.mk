@@ -112,3 +112,9 @@ TESTS += tests/unit/test_harassment
 tests_unit_test_harassment_SOURCES = tests/unit/test_harassment.c tests/unit/unit.h tests/l2/sim.c tests/l2/sim.h
 tests_unit_test_harassment_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/l2
 tests_unit_test_harassment_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_many
+TESTS += tests/unit/test_many
+tests_unit_test_many_SOURCES = tests/unit/test_many.c tests/unit/unit.h tests/l2/sim.c tests/l2/sim.h
+tests_unit_test_many_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/l2 -DSIM_NODES_MAX=512 -DSIM_ADDRESSES_MAX=10240
+tests_unit_test_many_LDADD = $(UNIT_LDADD)

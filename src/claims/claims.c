@@ -325,6 +325,7 @@ void claims_listen(struct claims *c, int64_t now)
 	c->heard = true;
 	c->ready = false;
 	c->calm_since_ms = now;
+	c->listen_since_ms = now;
 	c->listen_until_ms = now + listen_ms(&c->opts.timing);
 	c->listen_check_ms = c->listen_until_ms;
 	for (struct claims_entry *e = c->entries; e; e = e->hh.next) {
@@ -480,6 +481,13 @@ static void review(struct claims *c, int64_t now)
 
 static void end_listening(struct claims *c, int64_t now)
 {
+	int64_t stall_ends_ms = c->listen_since_ms + member_own_dead_ms(c->member);
+
+	/* Where there are many, who stands still may do so for longer. */
+	if (now < stall_ends_ms) {
+		c->listen_check_ms = stall_ends_ms;
+		return;
+	}
 	bool waiting = !c->synced || member_has_strangers(c->member, now);
 
 	if (waiting && now < c->listen_until_ms + LISTEN_PATIENCE_MS) {

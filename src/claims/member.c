@@ -34,6 +34,8 @@
 #define VOUCH_MESSAGES 64
 /* Strangers hold up our first claims for a few heartbeats only. */
 #define STRANGER_HEARTBEATS 3
+/* So many turns of an echo may be lost. */
+#define ECHO_ROUNDS 4
 /* How long a dead peer's claims are remembered and it counts as a known node. */
 #define PEER_FORGET_MS 600000
 /*
@@ -53,6 +55,8 @@ void member_init(struct member *m, const struct member_options *opts, int64_t no
 		m->opts.peers_max = MEMBER_PEERS_MAX;
 	m->last_beat_ms = now - BEAT_GAP_MS;
 	m->next_beat_ms = now;
+	m->interval_ms = opts->heartbeat_ms;
+	m->due_ms = INT64_MAX;
 	m->echo_room = WIRE_ECHO_MAX;
 	m->v1_until_ms = m->v1_stranger_until_ms = INT64_MIN;
 	strangers_init(&m->strangers, opts->seed);
@@ -117,18 +121,29 @@ bool member_holds(const struct member_peer *p)
 	return p->state == MEMBER_ALIVE || p->state == MEMBER_RESTARTING;
 }
 
+size_t member_n_there(const struct member *m)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->n_slots; i++)
+		n += m->peers[i] && member_holds(m->peers[i]);
+	return n;
+}
+
 /*
- * Within this time every peer that hears us has said so; with many peers, echoes take turns.  Ours
- * have as much room.
+ * Within this time every peer that hears us has said so; with many peers, echoes take turns, each
+ * of which may be lost.  Ours are as many.
  */
 static int64_t echo_window_ms(const struct member *m, const struct member_peer *p)
 {
 	size_t at_once = m->echo_room > 1 ? m->echo_room / 2 : 1;
 	int64_t window = member_own_dead_ms(m) > p->dead_ms ? member_own_dead_ms(m) : p->dead_ms;
 
+	if (at_once > member_echoes(m))
+		at_once = member_echoes(m);
 	if (window < PATIENCE_MS)
 		window = PATIENCE_MS;
-	return window * (int64_t)(1 + m->n_slots / at_once);
+	return window + ECHO_ROUNDS * p->heartbeat_ms * (int64_t)(m->n_slots / at_once);
 }
 
 bool member_deaf(const struct member *m, const struct member_peer *p, int64_t now)
@@ -143,7 +158,7 @@ int64_t member_stale_ms(const struct member_peer *p, int64_t now)
 
 bool member_has_strangers(const struct member *m, int64_t now)
 {
-	int64_t lately = (int64_t)STRANGER_HEARTBEATS * m->opts.heartbeat_ms;
+	int64_t lately = (int64_t)STRANGER_HEARTBEATS * m->interval_ms;
 
 	return strangers_heard(&m->strangers, now, lately > PATIENCE_MS ? lately : PATIENCE_MS);
 }
@@ -313,6 +328,7 @@ static void make_room(struct member *m, int64_t now)
 		m->refused_ms = now;
 	} else if (first->heard_ms > now - PEER_FORGET_MS) {
 		first->heard_ms = now - PEER_FORGET_MS;
+		m->due_ms = now;
 	}
 }
 
@@ -354,6 +370,32 @@ unsigned int member_lost_lately(const struct member_peer *p)
 	return MEMBER_LOSS_WINDOW - (unsigned int)__builtin_popcountll(p->heard_bits);
 }
 
+static int64_t peer_deadline(const struct member *m, const struct member_peer *p)
+{
+	switch (p->state) {
+	case MEMBER_ALIVE:
+		return p->heard_ms + member_peer_dead_ms(m, p) + 1;
+	case MEMBER_RESTARTING:
+		return p->restart_until_ms;
+	case MEMBER_DEAD:
+	case MEMBER_LEFT:
+		break;
+	}
+	return p->heard_ms + PEER_FORGET_MS;
+}
+
+/*
+ * Looking at all peers whenever one of them has said something would be the square of their number:
+ * what is heard mostly makes the time of one later, and so the earliest of all is kept as a bound.
+ */
+static void review_due(struct member *m, const struct member_peer *p)
+{
+	int64_t at = peer_deadline(m, p);
+
+	if (at < m->due_ms)
+		m->due_ms = at;
+}
+
 static void note(struct member *m, int64_t now, const struct wire_msg *msg, struct member_peer *p)
 {
 	if (!member_holds(p))
@@ -376,6 +418,7 @@ static void note(struct member *m, int64_t now, const struct wire_msg *msg, stru
 		p->state = MEMBER_RESTARTING;
 		p->restart_until_ms = now + m->opts.restart_hold_ms;
 	}
+	review_due(m, p);
 	if (msg->type != WIRE_HEARTBEAT)
 		return;
 	int64_t at = heard_of_us_ms(m, now, msg);
@@ -395,7 +438,8 @@ static void adopt(struct member *m, int64_t now, const struct wire_msg *msg, str
 	p->heard_bits = UINT64_MAX;
 	HASH_ADD(by_incarnation, m->by_incarnation, incarnation, sizeof(p->incarnation), p);
 	p->hearsay_seq = 0;
-	p->heartbeat_ms = m->opts.heartbeat_ms; /* until it says otherwise */
+	p->echoed = false;
+	p->heartbeat_ms = m->interval_ms; /* until it says otherwise */
 	p->dead_ms = member_own_dead_ms(m);
 	p->fresh_ms = now;
 	p->hears_us_ms = now;
@@ -448,22 +492,10 @@ enum member_verdict member_receive(struct member *m, int64_t now, const struct w
 
 /* ---- time ---- */
 
-static int64_t peer_deadline(const struct member *m, const struct member_peer *p)
-{
-	switch (p->state) {
-	case MEMBER_ALIVE:
-		return p->heard_ms + member_peer_dead_ms(m, p) + 1;
-	case MEMBER_RESTARTING:
-		return p->restart_until_ms;
-	case MEMBER_DEAD:
-	case MEMBER_LEFT:
-		break;
-	}
-	return p->heard_ms + PEER_FORGET_MS;
-}
-
 void member_tick(struct member *m, int64_t now, member_event_cb *cb, void *arg)
 {
+	if (now < m->due_ms)
+		return;
 	for (size_t i = 0; i < m->n_slots; i++) {
 		struct member_peer *p = m->peers[i];
 		if (!p || now < peer_deadline(m, p))
@@ -476,16 +508,20 @@ void member_tick(struct member *m, int64_t now, member_event_cb *cb, void *arg)
 			peer_free(m, p);
 		}
 	}
+	m->due_ms = INT64_MAX;
+	for (size_t i = 0; i < m->n_slots; i++)
+		if (m->peers[i])
+			review_due(m, m->peers[i]);
 }
 
 int64_t member_deadline(const struct member *m)
 {
-	int64_t at = m->next_beat_ms;
+	return m->next_beat_ms < m->due_ms ? m->next_beat_ms : m->due_ms;
+}
 
-	for (size_t i = 0; i < m->n_slots; i++)
-		if (m->peers[i] && peer_deadline(m, m->peers[i]) < at)
-			at = peer_deadline(m, m->peers[i]);
-	return at;
+void member_end_hold(struct member *m, int64_t now, struct member_peer *p)
+{
+	p->restart_until_ms = m->due_ms = now;
 }
 
 void member_excuse(struct member *m, int64_t now)
@@ -534,24 +570,39 @@ bool member_beat_due(const struct member *m, int64_t now)
 	return now >= m->next_beat_ms;
 }
 
-/* Peers that we hear, in turn where they are too many for one heartbeat. */
+static void echo(const struct member *m, int64_t now, struct member_peer *p, struct wire_msg *msg)
+{
+	if (!p || p->state != MEMBER_ALIVE || now - p->heard_directly_ms > p->dead_ms ||
+	    msg->n == m->echo_room)
+		return;
+	msg->echoes[msg->n++] = (struct wire_echo){ p->incarnation, p->seq, true };
+	p->echoed = true;
+}
+
+/*
+ * Peers that we hear: first those that are new, as they and others wait for that; then, in turn
+ * where they are too many for one heartbeat, all.
+ */
 static void echo_peers(struct member *m, int64_t now, struct wire_msg *msg)
 {
-	size_t start = m->echo_next;
+	size_t start = m->echo_next, most = 0;
 
-	for (size_t i = 0; i < m->n_slots && msg->n < m->echo_room; i++) {
+	for (size_t i = 0; i < m->n_slots; i++)
+		if (m->peers[i] && !m->peers[i]->echoed)
+			echo(m, now, m->peers[i], msg);
+	most = msg->n + member_echoes(m);
+	for (size_t i = 0; i < m->n_slots && msg->n < m->echo_room && msg->n < most; i++) {
 		m->echo_next = (start + i + 1) % m->n_slots;
-		const struct member_peer *p = m->peers[(start + i) % m->n_slots];
-		if (p && p->state == MEMBER_ALIVE && now - p->heard_directly_ms <= p->dead_ms)
-			msg->echoes[msg->n++] = (struct wire_echo){ p->incarnation, p->seq, true };
+		echo(m, now, m->peers[(start + i) % m->n_slots], msg);
 	}
 }
 
 void member_beat(struct member *m, int64_t now, struct wire_msg *msg)
 {
+	member_follow_number(m, now);
 	member_stamp(m, msg, WIRE_HEARTBEAT);
 	msg->n = 0;
-	msg->heartbeat_ms = (uint16_t)m->opts.heartbeat_ms;
+	msg->heartbeat_ms = (uint16_t)m->interval_ms;
 	msg->multiplier = (uint8_t)m->opts.multiplier;
 	/* Strangers first, as they wait for it; but replays must not leave peers without echoes. */
 	size_t share = m->n_slots > 0 ? (m->echo_room + 1) / 2 : m->echo_room;

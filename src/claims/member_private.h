@@ -12,13 +12,15 @@
 /* Heartbeats out of turn come no closer together than this. */
 #define BEAT_GAP_MS 20
 
-/* After how long a silence we are dead to those who know our present timing. */
-int64_t member_own_dead_ms(const struct member *m);
 /* How often the peer says something, and after how long a silence it is dead. */
 int64_t member_peer_heartbeat_ms(const struct member *m, const struct member_peer *p);
 int64_t member_peer_dead_ms(const struct member *m, const struct member_peer *p);
 /* When our next heartbeat is due after one at @now. */
 int64_t member_pace_ms(const struct member *m, int64_t now);
+/* Before a heartbeat: goes by how many speakers there are now. */
+void member_follow_number(struct member *m, int64_t now);
+/* How many peers, beyond those that are new, a heartbeat repeats. */
+size_t member_echoes(const struct member *m);
 
 /* What a believed message says of its sender's timing. */
 void member_note_timing(const struct wire_msg *msg, struct member_peer *p);

@@ -7,6 +7,15 @@
  *
  * Of a peer that others heard later than we did we do not know what it says of its timing now: the
  * longer of what it said last and of what we go by, as all nodes get the same configuration.
+ *
+ * Many speakers.  Everybody hears everybody, so at a fixed interval the work of each node, and what
+ * every port carries, grow with their number, and what heartbeats repeat of others even with its
+ * square.  So beyond SPEAKERS_AT_ONCE (or as many as the interval has milliseconds, if that is
+ * more) the interval grows with the number of those that are there: together they say as much as so
+ * many would.  And the more there are, the fewer of them each heartbeat repeats: all of them
+ * together mention each peer ECHOES_MIN times in an interval at least, which is what hearsay needs.
+ * There is nothing to agree on, since each tells its own interval; one that comes or goes changes
+ * it by as little as it counts.  What is longer than before is told first, and kept to later.
  */
 #include "config.h"
 
@@ -16,6 +25,11 @@
 #define DEAD_MAX_MS 60000
 /* After so many heartbeats peers surely know of another timing. */
 #define TIMING_BEATS 20
+/* So many may speak as often as the configuration says. */
+#define SPEAKERS_AT_ONCE 70
+/* What all speakers' heartbeats of one round repeat, and the least of one. */
+#define ECHOES_OF_A_ROUND 420
+#define ECHOES_MIN 6
 /*
  * A speaker of version 1 that was heard may be there for so long, dead or not.  One that comes back
  * later is heard before it has listened to the end.
@@ -36,7 +50,7 @@ static int64_t most(int64_t a, int64_t b)
 
 int64_t member_own_dead_ms(const struct member *m)
 {
-	return (int64_t)m->opts.heartbeat_ms * m->opts.multiplier;
+	return m->interval_ms * m->opts.multiplier;
 }
 
 static bool is_hearsay(const struct member_peer *p)
@@ -46,7 +60,7 @@ static bool is_hearsay(const struct member_peer *p)
 
 int64_t member_peer_heartbeat_ms(const struct member *m, const struct member_peer *p)
 {
-	return is_hearsay(p) ? most(p->heartbeat_ms, m->opts.heartbeat_ms) : p->heartbeat_ms;
+	return is_hearsay(p) ? most(p->heartbeat_ms, m->interval_ms) : p->heartbeat_ms;
 }
 
 int64_t member_peer_dead_ms(const struct member *m, const struct member_peer *p)
@@ -69,7 +83,7 @@ bool member_speaks_v1(const struct member *m, int64_t now)
  */
 int64_t member_pace_ms(const struct member *m, int64_t now)
 {
-	int64_t pace = m->opts.heartbeat_ms;
+	int64_t pace = m->interval_ms;
 
 	if (m->former.beats)
 		pace = least(pace, m->former.heartbeat_ms);
@@ -85,17 +99,51 @@ int64_t member_patience_ms(const struct member *m, int64_t now)
 	return member_knows_v1(m, now) ? least(patience, WIRE_V1_DEAD_MS) : patience;
 }
 
+/* Of two changes in a row the first may not have been heard either. */
+static void keep_former(struct member *m, int64_t now)
+{
+	m->former.heartbeat_ms = member_pace_ms(m, now);
+	m->former.dead_ms = member_patience_ms(m, now);
+	m->former.beats = TIMING_BEATS;
+}
+
+static int64_t interval_of(const struct member *m)
+{
+	int64_t interval = m->opts.heartbeat_ms, at_once = most(SPEAKERS_AT_ONCE, interval);
+	int64_t n = 1 + (int64_t)member_n_there(m);
+
+	return n <= at_once ? interval : least(interval * n / at_once, UINT16_MAX);
+}
+
 void member_set_timing(struct member *m, int64_t now, int heartbeat_ms, int multiplier)
 {
 	if (heartbeat_ms == m->opts.heartbeat_ms && multiplier == m->opts.multiplier)
 		return;
-	/* Of two changes in a row the first may not have been heard either. */
-	m->former.heartbeat_ms = member_pace_ms(m, now);
-	m->former.dead_ms = member_patience_ms(m, now);
-	m->former.beats = TIMING_BEATS;
+	keep_former(m, now);
 	m->opts.heartbeat_ms = heartbeat_ms;
 	m->opts.multiplier = multiplier;
-	m->next_beat_ms = now;
+	m->interval_ms = interval_of(m);
+	m->next_beat_ms = m->due_ms = now;
+}
+
+void member_follow_number(struct member *m, int64_t now)
+{
+	int64_t interval = interval_of(m);
+
+	if (interval > m->interval_ms && m->former.beats)
+		return;
+	if (interval > m->interval_ms)
+		keep_former(m, now);
+	if (interval < m->interval_ms)
+		m->due_ms = now; /* of those known by hearsay */
+	m->interval_ms = interval;
+}
+
+size_t member_echoes(const struct member *m)
+{
+	size_t n = ECHOES_OF_A_ROUND / (1 + member_n_there(m));
+
+	return n > ECHOES_MIN ? n : ECHOES_MIN;
 }
 
 /* ---- what others say ---- */

@@ -60,6 +60,7 @@ static void read_segments(struct json_object *l2, struct model_l2 *ret)
 			.state = model_dup_str(obj, "state"),
 			.mtu = count(obj, "mtu"),
 			.owned = count(obj, "owned"),
+			.dead_after_ms = count(obj, "dead_after_ms"),
 		};
 	}
 }
@@ -153,6 +154,7 @@ static const struct out_table segments_table = {
 	             { "mtu", "MTU", .wide = true },
 	             { "peers", "PEERS" },
 	             { "owned", "OWNS" },
+	             { "dead_after", "DEAD AFTER", .if_any = true },
 	             { "state", "STATE" } },
 };
 
@@ -187,6 +189,9 @@ static void put_segment(const struct model_node *n, const struct model_segment *
 	out_str(o, "state", s->state);
 	out_cell(o, "peers", "%zu of %zu", alive, known);
 	out_int(o, "owned", s->owned);
+	out_int(o, "dead_after_ms", s->dead_after_ms);
+	if (s->dead_after_ms)
+		out_cell(o, "dead_after", "%lld ms", (long long)s->dead_after_ms);
 	out_close(o);
 	out_name(o, "%s/%s", n->name, s->interface);
 }

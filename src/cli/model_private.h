@@ -73,7 +73,7 @@ struct model_trouble {
 /* What a speaker reports about layer 2. */
 struct model_segment {
 	char *interface, *mac, *ipv4, *ipv6, *state;
-	int64_t mtu, owned;
+	int64_t mtu, owned, dead_after_ms;
 };
 struct model_peer {
 	char *node, *interface;

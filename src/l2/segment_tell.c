@@ -46,7 +46,8 @@ void segment_tell(const struct segment *s, struct l2_segment *ret_segment)
 		                            .mtu = (unsigned int)s->mtu,
 		                            .up = s->up,
 		                            .ready = s->up && s->claims.ready,
-		                            .n_owned = s->claims.n_owned };
+		                            .n_owned = s->claims.n_owned,
+		                            .dead_after_ms = member_own_dead_ms(&s->member) };
 	memcpy(ret_segment->mac, s->member.opts.mac, sizeof(ret_segment->mac));
 }
 

@@ -337,6 +337,7 @@ static void put_segments(const struct speaker *sp, struct out *o)
 		out_uint(o, "mtu", list[i].mtu);
 		out_str(o, "state", !list[i].up ? "down" : list[i].ready ? "up" : "listening");
 		out_uint(o, "owned", list[i].n_owned);
+		out_int(o, "dead_after_ms", list[i].dead_after_ms);
 		out_close(o);
 	}
 	out_close(o);

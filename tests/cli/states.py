@@ -96,7 +96,7 @@ def layer2(name: str) -> dict[str, Any]:
     lately = {"lately": {"messages": 64, "lost": 0}}
     return {
         "heartbeat_key": "in force",
-        "segments": [segment | {"state": "up", "owned": 0 if name == "n3" else 1}],
+        "segments": [segment | {"state": "up", "owned": 0 if name == "n3" else 1, "dead_after_ms": 350}],
         "peers": [peer | lately | {"node": other} for other in NODES if other != name],
         "troubles": [],
         "moves": [],

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from l2wire import FAMILIES, KEY, NAMES, Family, Wire, is_copy, is_message, payload_at
+from l2wire import FAMILIES, KEY, NAMES, Family, Node, Wire, is_copy, is_message, payload_at
 
 from lab import arp, ndp
 from lab.waiting import wait_for
@@ -167,11 +167,14 @@ def test_another_node_follows_an_owner_that_dies(wire: Wire, forge: Forge) -> No
     seen.assert_one_owner()
 
 
+def tells_of_a_namesake(node: Node) -> bool:
+    return any(line.startswith("DuplicateNodeName ") for line in node.command("troubles"))
+
+
 def test_who_has_the_key_and_speaks_for_others_is_told(wire: Wire) -> None:
     """There is nothing that he could not say: but nobody falls, and each node tells that there is another one of it."""
     with harassed(wire, in_the_nodes_names), cheap(wire):
         for node in wire.nodes.values():
-            named = lambda n=node: any(line.startswith("DuplicateNodeName ") for line in n.command("troubles"))  # noqa: E731
-            wait_for(f"{node.name} to say so", named)
+            wait_for(f"{node.name} to say so", lambda n=node: tells_of_a_namesake(n))
         time.sleep(SECONDS)
     wire.wait_agreed()

@@ -27,6 +27,12 @@ uint64_t sim_random(struct sim *s, uint64_t bound)
 	return bound ? (x ^ x >> 31) % bound : 0;
 }
 
+/* What the node's own clock shows. */
+static int64_t sim_clock(const struct sim_node *n)
+{
+	return n->sim->now * (100 + n->drift_percent) / 100;
+}
+
 /* ---- the wire ---- */
 
 static void put_frame(struct sim_frame **frames, size_t *n, size_t *cap, struct sim_frame f)
@@ -70,9 +76,10 @@ const struct addr *sim_address(size_t a)
 	return &all[a];
 }
 
+/* Those of many nodes are behind those of many Services. */
 struct addr sim_node_address(size_t node)
 {
-	return addr_at(family, 0x0b + node);
+	return addr_at(family, 0x0b + node + (node < 200 ? 0 : SIM_ADDRESSES_MAX));
 }
 
 /* The answer to a question for @own; its size, 0 if the frame is none. */
@@ -190,6 +197,7 @@ static int on_send(const void *frame, size_t size, void *arg)
 	if (size == 0)
 		return 0;
 	from->frames_sent++;
+	from->bytes_sent += size;
 	count_neighbor(from, frame, size);
 	if (s->record_from == (int)from->index)
 		put_frame(&s->recorded, &s->n_recorded, &s->recorded_cap,
@@ -257,9 +265,10 @@ static void deliver(struct sim *s)
 			sim_make_original(f.data);
 		if (turns(s, to)) {
 			if (to->lost)
-				segment_lost(to->segment, s->now, s->now - f.at_ms);
+				segment_lost(to->segment, sim_clock(to), s->now - f.at_ms);
 			to->lost = false;
-			segment_receive(to->segment, s->now, s->now - f.at_ms, f.data, f.size);
+			segment_receive(to->segment, sim_clock(to), s->now - f.at_ms, f.data,
+			                f.size);
 			to->was_asked = false;
 		}
 		free(f.data);
@@ -287,7 +296,7 @@ static void node_init(struct sim *s, size_t i)
 	s->names[i] = n->name;
 	s->candidates[i] = (uint16_t)i;
 	s->awaited[i] = true;
-	memcpy(n->mac, (uint8_t[]){ 2, 0, 0, 0, 0, (uint8_t)(i + 1) }, 6);
+	memcpy(n->mac, (uint8_t[]){ 2, 0, 0, 0, (uint8_t)((i + 1) >> 8), (uint8_t)(i + 1) }, 6);
 	n->key = wire_key_new((const uint8_t *)"the key", 7);
 	n->link_up = true;
 	n->opts = (struct l2_options){ .node = n->name,
@@ -368,8 +377,8 @@ void sim_attach(struct sim *s, size_t node)
 	memcpy(opts.mac, n->mac, 6);
 	struct segment_ops ops = { .send = on_send, .changed = on_changed, .arg = n };
 	n->paused_until_ms = 0;
-	n->segment = segment_new(&opts, n->key, &ops, s->now);
-	segment_link(n->segment, s->now, n->link_up);
+	n->segment = segment_new(&opts, n->key, &ops, sim_clock(n));
+	segment_link(n->segment, sim_clock(n), n->link_up);
 	sim_publish(s, node);
 }
 
@@ -387,7 +396,7 @@ void sim_kill(struct sim *s, size_t node)
 
 void sim_stop(struct sim *s, size_t node, enum l2_stop how)
 {
-	segment_farewell(s->nodes[node].segment, s->now, how);
+	segment_farewell(s->nodes[node].segment, sim_clock(&s->nodes[node]), how);
 	sim_kill(s, node);
 }
 
@@ -395,14 +404,14 @@ void sim_link(struct sim *s, size_t node, bool up)
 {
 	s->nodes[node].link_up = up;
 	if (s->nodes[node].segment)
-		segment_link(s->nodes[node].segment, s->now, up);
+		segment_link(s->nodes[node].segment, sim_clock(&s->nodes[node]), up);
 }
 
 void sim_mtu(struct sim *s, size_t node, size_t mtu)
 {
 	s->nodes[node].mtu = mtu;
 	if (s->nodes[node].segment)
-		segment_set_mtu(s->nodes[node].segment, s->now, mtu);
+		segment_set_mtu(s->nodes[node].segment, sim_clock(&s->nodes[node]), mtu);
 }
 
 void sim_power(struct sim *s, size_t node, bool on)
@@ -424,7 +433,7 @@ void sim_publish(struct sim *s, size_t node)
 
 	for (size_t a = 0; a < s->n_addresses; a++)
 		wants[a] = &n->wants[a];
-	segment_set_wants(n->segment, s->now, &n->view, wants, s->n_addresses);
+	segment_set_wants(n->segment, sim_clock(n), &n->view, wants, s->n_addresses);
 }
 
 /* ---- time, and what is observed ---- */
@@ -434,7 +443,7 @@ bool sim_answers(const struct sim *s, size_t node, size_t address)
 	const struct sim_node *n = &s->nodes[node];
 
 	return turns(s, n) && n->link_up &&
-	       segment_answers(n->segment, s->now, sim_address(address));
+	       segment_answers(n->segment, sim_clock(n), sim_address(address));
 }
 
 int sim_owner(const struct sim *s, size_t address)
@@ -500,7 +509,8 @@ static void ask_for_all(struct sim *s, struct sim_node *n)
 	n->was_there = there;
 	for (size_t a = 0; a < s->n_addresses; a++) {
 		n->answers[a] = sim_answers(s, n->index, a);
-		n->stands_in[a] = there && segment_stands_in(n->segment, s->now, sim_address(a));
+		n->stands_in[a] =
+			there && segment_stands_in(n->segment, sim_clock(n), sim_address(a));
 	}
 }
 
@@ -534,7 +544,7 @@ static void observe(struct sim *s, size_t a)
 static void ask_server(const struct sim *s, struct sim_node *n)
 {
 	if (!s->server_away && n->view.view_fresh)
-		n->answered_ms = s->now;
+		n->answered_ms = sim_clock(n);
 	if (n->segment)
 		segment_set_answered(n->segment, n->answered_ms);
 }
@@ -550,9 +560,9 @@ void sim_run(struct sim *s, int64_t ms)
 			struct sim_node *n = &s->nodes[i];
 			ask_server(s, n);
 			/* A bit late, as real ones, so that heartbeats drift. */
-			if (turns(s, n) && segment_deadline(n->segment) <= s->now &&
+			if (turns(s, n) && segment_deadline(n->segment) <= sim_clock(n) &&
 			    sim_random(s, 2)) {
-				segment_tick(n->segment, s->now);
+				segment_tick(n->segment, sim_clock(n));
 				n->was_asked = false;
 			}
 		}

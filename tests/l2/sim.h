@@ -17,8 +17,10 @@
 
 #include "l2/segment.h"
 
+#ifndef SIM_NODES_MAX /* a test program may have more */
 #define SIM_NODES_MAX 6
 #define SIM_ADDRESSES_MAX 2048
+#endif
 /* as sim.socket_frames, unless told */
 #define SIM_BUFFER_FRAMES 128
 #define SIM_HEARTBEAT_MS 70
@@ -61,8 +63,9 @@ struct sim_node {
 	struct l2_options opts;
 	struct l2_snapshot view;
 	int64_t answered_ms; /* when the API server answered it last */
+	int drift_percent;   /* by so much its clock goes faster than time; before it is started */
 	struct l2_want *wants;
-	uint64_t frames_sent, probes_sent, gratuitous_sent;
+	uint64_t frames_sent, bytes_sent, probes_sent, gratuitous_sent;
 	size_t received; /* frames in this millisecond */
 	size_t queued;   /* frames kept while it is paused */
 	bool lost;       /* there were more of them than are kept */

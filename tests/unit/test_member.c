@@ -411,6 +411,7 @@ static void one_more_than_can_be_known_takes_no_living_ones_place(void **state)
 }
 
 /* Each peer is repeated in turn, soon enough for it not to seem deaf. */
+/* Each is said once in a turn, six at a time; and one that has just come at once. */
 static void many_peers_take_turns_in_heartbeats(void **state)
 {
 	(void)state;
@@ -419,19 +420,85 @@ static void many_peers_take_turns_in_heartbeats(void **state)
 	struct wire_msg beat;
 	static bool told[MEMBER_PEERS_MAX];
 	size_t n = 0;
+	int64_t now = 2;
 	member_init(&m, &o, 0);
-	for (unsigned int i = 0; i < MEMBER_PEERS_MAX; i++)
+	for (unsigned int i = 0; i < MEMBER_PEERS_MAX - 1; i++)
 		come(&m, 1, i, 1, 0);
-	for (int64_t now = 2; n < MEMBER_PEERS_MAX; now++) {
-		assert_true(now < 2 + MEMBER_PEERS_MAX / WIRE_ECHO_MAX);
+	member_beat(&m, now++, &beat); /* the last of those that were new */
+	for (; n < MEMBER_PEERS_MAX - 1; now++) {
+		assert_true(now < 4 + MEMBER_PEERS_MAX / 6);
 		member_beat(&m, now, &beat);
-		for (size_t i = 0; i < beat.n; i++) {
+		assert_in_range(beat.n, 1, 6);
+		for (size_t i = 0; i < beat.n && n < MEMBER_PEERS_MAX - 1; i++) {
 			assert_false(told[beat.echoes[i].incarnation - 1000]);
 			told[beat.echoes[i].incarnation - 1000] = true;
 			n++;
 		}
 	}
+	come(&m, now, MEMBER_PEERS_MAX - 1, 1, 0);
+	member_beat(&m, now, &beat);
+	assert_int_equal(beat.echoes[0].incarnation, 1000 + MEMBER_PEERS_MAX - 1);
 	member_fini(&m);
+}
+
+/* ---- the interval ---- */
+
+/* What the next heartbeats say, and how far they are apart, after so many. */
+static void beats(struct member *m, int64_t *now, size_t n, int64_t ret_told_apart[static 2])
+{
+	struct wire_msg beat;
+
+	for (size_t i = 0; i < n; i++) {
+		*now = m->next_beat_ms;
+		member_beat(m, *now, &beat);
+	}
+	ret_told_apart[0] = beat.heartbeat_ms;
+	ret_told_apart[1] = m->next_beat_ms - *now;
+}
+
+static void the_interval_grows_with_the_number_of_those_that_are_there(void **state)
+{
+	(void)state;
+	static const struct {
+		int heartbeat_ms;
+		unsigned int peers;
+		int64_t interval_ms;
+	} cases[] = {
+		{ 70, 2, 70 },    { 70, 69, 70 },    { 70, 99, 100 },
+		{ 70, 499, 500 }, { 20, 69, 20 },    { 20, 139, 40 },
+		{ 250, 99, 250 }, { 250, 249, 250 }, { 250, 499, 500 },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct member_options o = options_of("us", 1);
+		struct member m;
+		int64_t now = 1, said[2], patience;
+		size_t n_forgotten = 0;
+		o.heartbeat_ms = cases[i].heartbeat_ms;
+		member_init(&m, &o, 0);
+		for (unsigned int k = 0; k < cases[i].peers; k++)
+			come(&m, now, k, 1, 0);
+		/* What is longer is told first, */
+		beats(&m, &now, 1, said);
+		patience = member_patience_ms(&m, now);
+		assert_true(said[0] <= cases[i].interval_ms);
+		assert_true(said[1] <= said[0] && patience <= said[0] * MULTIPLIER);
+		/* and kept to when all have heard it; */
+		for (unsigned int k = 0; k < cases[i].peers; k++)
+			m.peers[k]->heard_ms = INT64_MAX / 2;
+		beats(&m, &now, 60, said);
+		assert_int_equal(said[0], cases[i].interval_ms);
+		assert_int_equal(said[1], cases[i].interval_ms);
+		assert_int_equal(member_patience_ms(&m, now), MULTIPLIER * said[0]);
+		/* and what is shorter, as most are gone, holds at once. */
+		for (unsigned int k = 1; k < cases[i].peers; k++)
+			m.peers[k]->heard_ms = 0;
+		m.due_ms = now;
+		member_tick(&m, now, on_event, &n_forgotten);
+		beats(&m, &now, 1, said);
+		assert_int_equal(said[0], cases[i].heartbeat_ms);
+		assert_int_equal(said[1], cases[i].heartbeat_ms);
+		member_fini(&m);
+	}
 }
 
 int main(void)
@@ -446,6 +513,7 @@ int main(void)
 		cmocka_unit_test(strangers_leave_peers_their_echoes),
 		cmocka_unit_test(one_more_than_can_be_known_takes_no_living_ones_place),
 		cmocka_unit_test(many_peers_take_turns_in_heartbeats),
+		cmocka_unit_test(the_interval_grows_with_the_number_of_those_that_are_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
