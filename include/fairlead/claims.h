@@ -265,7 +265,7 @@ struct claims {
 	size_t n_actions, actions_cap;
 	struct addr *tell; /* addresses whose change peers have to be told */
 	size_t n_tell, tell_cap;
-	bool recall_pending;
+	bool recall_pending, request_pending; /* of some table */
 	int64_t small_until_ms; /* until when messages are small, as larger ones did not arrive */
 	size_t claims_room,
 		/* what fits a message; 0: none can be sent, and changes wait */

@@ -376,6 +376,7 @@ void claims_receive(struct claims *c, int64_t now, struct member_peer *p, enum m
 		t->name_hash = hash64_str(p->name, 0);
 		t->node_index = c->view ? node_index(c->view, p->name) : -1;
 		t->request = msg->n_claims > 0;
+		c->request_pending |= t->request;
 		table_renew(c, now, p, was == MEMBER_ALIVE || was == MEMBER_RESTARTING);
 	}
 	if (is_new || was != p->state)

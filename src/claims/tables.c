@@ -326,9 +326,10 @@ void tables_receive(struct claims *c, int64_t now, struct member_peer *p,
 	 * are not requested over and over.
 	 */
 	if (!t->synced && msg->type == WIRE_HEARTBEAT && has_room(c, t))
-		t->request = true;
+		t->request = c->request_pending = true;
 	remind(c, now, p);
-	tables_review_synced(c);
+	if (!t->synced || !c->synced)
+		tables_review_synced(c);
 }
 
 /* ---- sending ---- */
@@ -402,7 +403,8 @@ static bool next_part(struct claims *c, struct wire_msg *msg)
 
 static bool next_request(struct claims *c, struct wire_msg *msg)
 {
-	for (size_t i = 0; i < c->member->n_slots && msg->n < c->targets_room; i++) {
+	for (size_t i = 0; c->request_pending && i < c->member->n_slots && msg->n < c->targets_room;
+	     i++) {
 		const struct member_peer *p = c->member->peers[i];
 		if (!c->tables[i].request)
 			continue;
@@ -410,6 +412,8 @@ static bool next_request(struct claims *c, struct wire_msg *msg)
 		if (p && p->state == MEMBER_ALIVE)
 			msg->targets[msg->n++] = p->incarnation;
 	}
+	if (msg->n < c->targets_room)
+		c->request_pending = false;
 	msg->type = WIRE_REQUEST;
 	return msg->n > 0;
 }
