@@ -55,6 +55,12 @@ tests_unit_test_segment_SOURCES = tests/unit/test_segment.c tests/unit/unit.h te
 tests_unit_test_segment_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/l2
 tests_unit_test_segment_LDADD = $(UNIT_LDADD)
 
+check_PROGRAMS += tests/unit/test_steady
+TESTS += tests/unit/test_steady
+tests_unit_test_steady_SOURCES = tests/unit/test_steady.c tests/unit/unit.h
+tests_unit_test_steady_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+tests_unit_test_steady_LDADD = $(UNIT_LDADD)
+
 check_PROGRAMS += tests/unit/test_l2
 TESTS += tests/unit/test_l2
 tests_unit_test_l2_SOURCES = tests/unit/test_l2.c tests/unit/unit.h

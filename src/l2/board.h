@@ -38,10 +38,10 @@ struct board {
 	pthread_mutex_t lock;
 	struct board_state *news; /* of what has changed since it was taken */
 	struct l2_peer *peers;
-	size_t n_peers;
+	size_t n_peers, peers_cap;
 	uint64_t peers_digest; /* of whom there is, and where: the thread's own */
 	struct l2_segment *segments;
-	size_t n_segments;
+	size_t n_segments, segments_cap;
 	struct l2_stats stats;
 	struct board_complaints said;
 	struct troubles troubles;

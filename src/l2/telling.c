@@ -91,7 +91,7 @@ static bool replace_peers(struct board *b, const struct attach *on)
 
 	for (size_t i = 0; i < on->n; i++)
 		max += segment_n_slots(on->list[i]->segment);
-	b->peers = xreallocarray(b->peers, max, sizeof(*b->peers));
+	ARRAY_RESERVE(b->peers, b->peers_cap, max);
 	b->stats = (struct l2_stats){ 0 };
 	for (size_t i = 0; i < on->n; i++) {
 		const struct attached *at = on->list[i];
@@ -111,7 +111,7 @@ static bool replace_peers(struct board *b, const struct attach *on)
 
 static void replace_segments(struct board *b, const struct attach *on)
 {
-	b->segments = xreallocarray(b->segments, on->n, sizeof(*b->segments));
+	ARRAY_RESERVE(b->segments, b->segments_cap, on->n);
 	for (size_t i = 0; i < on->n; i++) {
 		struct l2_segment *s = &b->segments[i];
 		segment_tell(on->list[i]->segment, s);

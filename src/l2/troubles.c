@@ -149,7 +149,8 @@ void troubles_of_kernel(struct troubles *t, const struct ifaces *ifaces,
                         const struct places *places, const struct want_map *wants,
                         const struct iface_tally *tally)
 {
-	struct answered *answered = xcalloc(ifaces->n + 1, sizeof(*answered));
+	static const struct answered none;
+	struct answered *answered = NULL; /* by interface, once there is something */
 
 	for (size_t i = 0; i < ifaces->n_locals; i++) {
 		const struct addr *own = &ifaces->locals[i].addr;
@@ -161,6 +162,8 @@ void troubles_of_kernel(struct troubles *t, const struct ifaces *ifaces,
 		const char *where = iface ? ifaces_kernel_answers(ifaces, iface, own) : NULL;
 		if (!where)
 			continue;
+		if (!answered)
+			answered = xcalloc(ifaces->n, sizeof(*answered));
 		struct answered *by = &answered[iface - ifaces->list];
 		if (by->n++ == 0) {
 			by->first = want;
@@ -168,7 +171,7 @@ void troubles_of_kernel(struct troubles *t, const struct ifaces *ifaces,
 		}
 	}
 	for (size_t i = 0; i < ifaces->n; i++)
-		add_kernel(t, &ifaces->list[i], &answered[i], tally[i].n4 > 0);
+		add_kernel(t, &ifaces->list[i], answered ? &answered[i] : &none, tally[i].n4 > 0);
 	free(answered);
 }
 
