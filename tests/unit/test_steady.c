@@ -3,8 +3,8 @@
 
 /*
  * In steady state a segment allocates nothing: the urgent thread waits for no lock of the allocator
- * and for no page.  What allocates is counted: of ours by the linker's --wrap, of libcrypto by its own
- * hook.
+ * and for no page.  What allocates is counted: of ours by the linker's --wrap, of libcrypto by its
+ * own hook.
  */
 #include "unit.h"
 

@@ -7,11 +7,14 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <openssl/hmac.h>
 
 #include "fairlead/mem.h"
 #include "fairlead/wire.h"
 
 static const uint8_t mac_a[] = { 2, 0, 0, 0, 0, 0xa };
+/* in a frame of IPv4 */
+#define PAYLOAD_AT 42
 static const struct addr source = { .family = 4, .b = { 192, 168, 1, 11 } };
 /* fe80::a */
 static const struct addr source6 = { .family = 6, .b = { [0] = 0xfe, [1] = 0x80, [15] = 0xa } };
@@ -418,6 +421,26 @@ static void later_speakers_may_say_more(void **state)
 	wire_key_free(key);
 }
 
+/* Keys that fit the hash's block, and ones that are longer. */
+static void the_signature_is_that_of_libcrypto(void **state)
+{
+	(void)state;
+	static const size_t sizes[] = { 1, 16, 63, 64, 65, 4096 };
+	static uint8_t key[4096];
+	for (size_t i = 0; i < sizeof(key); i++)
+		key[i] = (uint8_t)(i * 7);
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		struct wire_key *k = wire_key_new(key, sizes[i]);
+		struct wire_msg m = message(WIRE_HEARTBEAT, 3);
+		uint8_t frame[WIRE_FRAME_MAX], expected[32];
+		size_t size = wire_encode(k, &m, &source, frame);
+		HMAC(EVP_sha256(), key, (int)sizes[i], frame + PAYLOAD_AT, size - PAYLOAD_AT - 32,
+		     expected, NULL);
+		assert_memory_equal(frame + size - 32, expected, 32);
+		wire_key_free(k);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -428,6 +451,7 @@ int main(void)
 		cmocka_unit_test(version_1_is_understood),
 		cmocka_unit_test(version_1_hears_of_ipv4_alone),
 		cmocka_unit_test(later_speakers_may_say_more),
+		cmocka_unit_test(the_signature_is_that_of_libcrypto),
 	};
 
 	return cmocka_run_group_tests_name("wire", tests, NULL, NULL);
