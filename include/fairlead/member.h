@@ -107,7 +107,6 @@ struct member {
 	/* where the next heartbeat's echoes begin, if they are too many for one */
 	size_t echo_next;
 	int64_t last_beat_ms, next_beat_ms;
-	int64_t due_ms;      /* no peer's time is over before */
 	int64_t interval_ms; /* that we tell: that of opts, or more where there are many */
 	/* What peers may still believe after a change: good for so many more heartbeats. */
 	struct {
@@ -180,8 +179,6 @@ bool member_beat_due(const struct member *m, int64_t now);
 size_t member_mtu(const struct member *m, int64_t now, size_t mtu, bool strangers);
 /* A heartbeat with its echoes, and the time of the next one. */
 void member_beat(struct member *m, int64_t now, struct wire_msg *msg);
-/* The peer that restarts is not waited for any longer. */
-void member_end_hold(struct member *m, int64_t now, struct member_peer *p);
 /* We were away ourselves: nobody counts as dead because we did not listen. */
 void member_excuse(struct member *m, int64_t now);
 

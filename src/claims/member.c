@@ -56,7 +56,6 @@ void member_init(struct member *m, const struct member_options *opts, int64_t no
 	m->last_beat_ms = now - BEAT_GAP_MS;
 	m->next_beat_ms = now;
 	m->interval_ms = opts->heartbeat_ms;
-	m->due_ms = INT64_MAX;
 	m->echo_room = WIRE_ECHO_MAX;
 	m->v1_until_ms = m->v1_stranger_until_ms = INT64_MIN;
 	strangers_init(&m->strangers, opts->seed);
@@ -328,7 +327,6 @@ static void make_room(struct member *m, int64_t now)
 		m->refused_ms = now;
 	} else if (first->heard_ms > now - PEER_FORGET_MS) {
 		first->heard_ms = now - PEER_FORGET_MS;
-		m->due_ms = now;
 	}
 }
 
@@ -384,18 +382,6 @@ static int64_t peer_deadline(const struct member *m, const struct member_peer *p
 	return p->heard_ms + PEER_FORGET_MS;
 }
 
-/*
- * Looking at all peers whenever one of them has said something would be the square of their number:
- * what is heard mostly makes the time of one later, and so the earliest of all is kept as a bound.
- */
-static void review_due(struct member *m, const struct member_peer *p)
-{
-	int64_t at = peer_deadline(m, p);
-
-	if (at < m->due_ms)
-		m->due_ms = at;
-}
-
 static void note(struct member *m, int64_t now, const struct wire_msg *msg, struct member_peer *p)
 {
 	if (!member_holds(p))
@@ -418,7 +404,6 @@ static void note(struct member *m, int64_t now, const struct wire_msg *msg, stru
 		p->state = MEMBER_RESTARTING;
 		p->restart_until_ms = now + m->opts.restart_hold_ms;
 	}
-	review_due(m, p);
 	if (msg->type != WIRE_HEARTBEAT)
 		return;
 	int64_t at = heard_of_us_ms(m, now, msg);
@@ -494,8 +479,6 @@ enum member_verdict member_receive(struct member *m, int64_t now, const struct w
 
 void member_tick(struct member *m, int64_t now, member_event_cb *cb, void *arg)
 {
-	if (now < m->due_ms)
-		return;
 	for (size_t i = 0; i < m->n_slots; i++) {
 		struct member_peer *p = m->peers[i];
 		if (!p || now < peer_deadline(m, p))
@@ -508,20 +491,16 @@ void member_tick(struct member *m, int64_t now, member_event_cb *cb, void *arg)
 			peer_free(m, p);
 		}
 	}
-	m->due_ms = INT64_MAX;
-	for (size_t i = 0; i < m->n_slots; i++)
-		if (m->peers[i])
-			review_due(m, m->peers[i]);
 }
 
 int64_t member_deadline(const struct member *m)
 {
-	return m->next_beat_ms < m->due_ms ? m->next_beat_ms : m->due_ms;
-}
+	int64_t at = m->next_beat_ms;
 
-void member_end_hold(struct member *m, int64_t now, struct member_peer *p)
-{
-	p->restart_until_ms = m->due_ms = now;
+	for (size_t i = 0; i < m->n_slots; i++)
+		if (m->peers[i] && peer_deadline(m, m->peers[i]) < at)
+			at = peer_deadline(m, m->peers[i]);
+	return at;
 }
 
 void member_excuse(struct member *m, int64_t now)

@@ -123,7 +123,7 @@ void member_set_timing(struct member *m, int64_t now, int heartbeat_ms, int mult
 	m->opts.heartbeat_ms = heartbeat_ms;
 	m->opts.multiplier = multiplier;
 	m->interval_ms = interval_of(m);
-	m->next_beat_ms = m->due_ms = now;
+	m->next_beat_ms = now;
 }
 
 void member_follow_number(struct member *m, int64_t now)
@@ -134,8 +134,6 @@ void member_follow_number(struct member *m, int64_t now)
 		return;
 	if (interval > m->interval_ms)
 		keep_former(m, now);
-	if (interval < m->interval_ms)
-		m->due_ms = now; /* of those known by hearsay */
 	m->interval_ms = interval;
 }
 

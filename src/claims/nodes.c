@@ -89,7 +89,7 @@ static void ask(struct claims *c, int64_t now, struct member_peer *p)
 	uint8_t max = now < c->doubt_until_ms ? UNANSWERED_MAX_LOSSY : UNANSWERED_MAX;
 
 	if (p->state == MEMBER_RESTARTING && t->answers && t->unanswered >= max) {
-		member_end_hold(c->member, now, p);
+		p->restart_until_ms = now; /* so that member_tick() ends the hold */
 		t->asked_ms = now;
 		return;
 	}
