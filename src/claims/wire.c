@@ -17,9 +17,10 @@
 #include "fairlead/wire.h"
 
 #include <errno.h>
-#define OPENSSL_SUPPRESS_DEPRECATED /* of what does not allocate */
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
-#include <openssl/sha.h>
+#include <openssl/evp.h>
+#include <openssl/params.h>
 #include <string.h>
 
 #include "claims/datagram.h"
@@ -51,39 +52,28 @@ const struct addr wire_last = { .family = 6,
 	                               255, 255, 255, 255 } };
 static const struct addr last_v4 = { .family = 4, .b = { 255, 255, 255, 255 } };
 
-/*
- * HMAC (RFC 2104) by hand: libcrypto's own allocates twice for each message.  What the key makes of
- * the hash before anything is signed, inside and outside.
- */
 struct wire_key {
-	bool empty;
-	SHA256_CTX inner, outer;
+	EVP_MAC_CTX *ctx; /* NULL: no key */
 };
-
-static void begin_hash(SHA256_CTX *c, const uint8_t *key, uint8_t pad)
-{
-	uint8_t block[SHA256_CBLOCK];
-
-	for (size_t i = 0; i < sizeof(block); i++)
-		block[i] = key[i] ^ pad;
-	SHA256_Init(c);
-	SHA256_Update(c, block, sizeof(block));
-	OPENSSL_cleanse(block, sizeof(block));
-}
 
 struct wire_key *wire_key_new(const uint8_t *key, size_t size)
 {
 	struct wire_key *k = xcalloc(1, sizeof(*k));
-	uint8_t padded[SHA256_CBLOCK] = { 0 };
 
-	k->empty = size == 0;
-	if (size > sizeof(padded))
-		SHA256(key, size, padded);
-	else if (size > 0)
-		memcpy(padded, key, size);
-	begin_hash(&k->inner, padded, 0x36);
-	begin_hash(&k->outer, padded, 0x5c);
-	OPENSSL_cleanse(padded, sizeof(padded));
+	if (size == 0)
+		return k;
+	char digest[] = "SHA256";
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+		OSSL_PARAM_construct_end(),
+	};
+	EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+	k->ctx = EVP_MAC_CTX_new(mac);
+	EVP_MAC_free(mac);
+	if (!k->ctx || !EVP_MAC_init(k->ctx, key, size, params)) {
+		EVP_MAC_CTX_free(k->ctx);
+		k->ctx = NULL;
+	}
 	return k;
 }
 
@@ -91,29 +81,22 @@ void wire_key_free(struct wire_key *k)
 {
 	if (!k)
 		return;
-	OPENSSL_cleanse(k, sizeof(*k));
+	EVP_MAC_CTX_free(k->ctx);
 	free(k);
 }
 
 bool wire_key_empty(const struct wire_key *k)
 {
-	return k->empty;
+	return !k->ctx;
 }
 
-static bool sign(const struct wire_key *k, const void *data, size_t size,
-                 uint8_t out[static MAC_SIZE])
+static bool sign(struct wire_key *k, const void *data, size_t size, uint8_t out[static MAC_SIZE])
 {
-	SHA256_CTX c = k->inner;
-	uint8_t digest[SHA256_DIGEST_LENGTH];
+	size_t n = 0;
 
-	if (k->empty)
-		return false;
-	SHA256_Update(&c, data, size);
-	SHA256_Final(digest, &c);
-	c = k->outer;
-	SHA256_Update(&c, digest, sizeof(digest));
-	SHA256_Final(out, &c);
-	return true;
+	return k->ctx && EVP_MAC_init(k->ctx, NULL, 0, NULL) &&
+	       EVP_MAC_update(k->ctx, data, size) && EVP_MAC_final(k->ctx, out, &n, MAC_SIZE) &&
+	       n == MAC_SIZE;
 }
 
 /* ---- encoding ---- */
