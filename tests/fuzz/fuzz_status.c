@@ -31,7 +31,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct kube_ingress ingress = { .ip = { .family = 4, .b = { 192, 0, 2, 1 } } };
 	const struct kube_service service = {
-		.meta = { .namespace = (char[]){ "shop" }, .name = (char[]){ "web" } },
+		.meta = { .namespace = (char[]){ "shop" },
+		          .name = (char[]){ "web" },
+		          .uid = (char[]){ "u" } },
 		.type = KUBE_LOAD_BALANCER,
 		.ingress = &ingress,
 		.n_ingress = 1,
