@@ -154,9 +154,10 @@ void books_adopt(struct controller *ctl, struct record *r)
 		waiting_put(&ctl->waiting, ctl->ipam, r);
 	books_tell_time(ctl);
 	bool concerns = turn_adopt(ctl->ipam, r);
-	if (!ctl->leading)
+	if (!ctl->leading) {
 		turn_settle(ctl->ipam, r, (struct record_write){ .ingress = false });
-	else if (turn_let_go(ctl->ipam, r) || concerns)
+		ipam_freed_seen(ctl->ipam); /* nobody waits */
+	} else if (turn_let_go(ctl->ipam, r) || concerns)
 		books_wake_concerned(ctl);
 }
 
@@ -177,6 +178,8 @@ void books_drop(struct record *r)
 	if (freed && ctl->leading) {
 		ctl->wake = true;
 		books_schedule(ctl);
+	} else if (freed) {
+		ipam_freed_seen(ctl->ipam);
 	}
 }
 

@@ -458,6 +458,20 @@ static void a_crisis(void)
 	}
 }
 
+/* What became free concerns nobody at a standby, and takes no room there. */
+static void assert_standbys_forget(void)
+{
+	size_t n;
+
+	for (size_t i = 0; i < REPLICAS; i++) {
+		const struct replica *r = &run.replicas[i];
+		if (!r->up || !r->ctl.ipam || r->ctl.leading)
+			continue;
+		ipam_freed(r->ctl.ipam, &n);
+		assert_int_equal(n, 0);
+	}
+}
+
 static void step(void)
 {
 	uint64_t what = below(20);
@@ -474,6 +488,7 @@ static void step(void)
 	else if (what > 13)
 		a_crisis();
 	run_for(one_in(3) ? 1 + (int64_t)below(30) : (int64_t)below(2000));
+	assert_standbys_forget();
 }
 
 static void begin(uint64_t seed)
