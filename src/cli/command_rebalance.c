@@ -63,11 +63,14 @@ static int rebalance(const struct command_options *o, struct gather *g, struct e
 	if (picture_take(o, g, PICTURE_ALL | PICTURE_SPEAKERS, &p, e) == 0) {
 		bool complete = cluster_is_complete(p.model);
 		bool any = print(o, p.model);
-		status = complete ? COMMAND_OK : COMMAND_INCOMPLETE;
+		status = COMMAND_OK;
 		if (!complete)
 			fputs("Some speaker did not answer, and is not counted.\n", stderr);
-		if (any && !o->dry_run)
+		/* What only the silent one owns may be too much. */
+		if ((any || !complete) && !o->dry_run)
 			status = ask_is_wanted(o->yes) ? set_mark(o, g, e) : COMMAND_FAILED;
+		if (status == COMMAND_OK && !complete)
+			status = COMMAND_INCOMPLETE;
 	}
 	cluster_free(p.model);
 	return status;
