@@ -113,6 +113,9 @@ struct view_slice {
 	const struct view_slice *next; /* of the same Service */
 	VIEW_SLICE_FIELDS(FIELD_DECLARE)
 	VIEW_SLICE_FIELDS(FIELD_DECLARE_N)
+	/* Counted once, when it comes (size.h). */
+	uint32_t n_used, n_ending; /* endpoints that are ready or serve; others that only end */
+	uint32_t n_served;         /* ports of the Service that they serve */
 };
 
 struct view_service {

@@ -17,6 +17,7 @@
 struct slice {
 	struct view_slice pub;
 	struct service *service;
+	const struct view_port *served_of; /* the Service's ports when they were counted; or NULL */
 	uint8_t owner[VIEW_UID_SIZE]; /* the Service that it was made for; 0: it does not say */
 	struct table_link link;
 	bool foreign_proxy; /* labelled for another proxy */

@@ -105,6 +105,12 @@ static struct view_slice content_of(struct view *v, const struct kube_slice *in)
 		out.endpoints = eps;
 		out.n_endpoints = (uint32_t)in->n_endpoints;
 	}
+	for (size_t i = 0; i < out.n_endpoints; i++) {
+		const struct view_endpoint *ep = &out.endpoints[i];
+		bool used = ep->ready || ep->serving;
+		out.n_used += used;
+		out.n_ending += !used && ep->terminating;
+	}
 	out.ports = ports_of(v, in, &out.n_ports);
 	return out;
 }
@@ -156,11 +162,35 @@ static bool unlink_slice(const struct view_slice **at, const struct view_slice *
 	return true;
 }
 
+/*
+ * Lists of ports are one if they are equal.  While a count is kept, another list cannot be where
+ * its list was: it is made while the old one is still there, and then counted at once.
+ */
+static void count_served(struct slice *s, const struct view_service *service)
+{
+	if (s->served_of == service->ports)
+		return;
+	s->served_of = service->ports;
+	s->pub.n_served = 0;
+	for (size_t i = 0; i < service->n_ports; i++)
+		s->pub.n_served += view_slice_port(&s->pub, &service->ports[i]) != NULL;
+}
+
+static void forget_served(struct slice *s)
+{
+	s->served_of = NULL;
+	s->pub.n_served = 0;
+}
+
 static void link_slice(struct slice *s, struct service *service)
 {
-	const struct view_slice **list =
-		is_stray(s, service) ? &service->strays : &service->pub.slices;
+	bool stray = is_stray(s, service);
+	const struct view_slice **list = stray ? &service->strays : &service->pub.slices;
 
+	if (stray)
+		forget_served(s);
+	else
+		count_served(s, &service->pub);
 	s->pub.next = *list;
 	*list = &s->pub;
 }
@@ -192,6 +222,7 @@ static void move_to(struct view *v, struct slice *s, struct service *service)
 		view_mark_company(v, old);
 	}
 	s->service = service;
+	forget_served(s);
 	if (service) {
 		link_slice(s, service);
 		view_mark(v, service);
@@ -256,9 +287,9 @@ bool view_upsert_slice(struct view *v, const struct kube_slice *in)
 	}
 	memcpy(s->owner, owner, sizeof(owner));
 	s->foreign_proxy = foreign_proxy;
-	move_to(v, s, service);
+	move_to(v, s, NULL);
 	content_fini(v, &s->pub);
-	content.next = s->pub.next;
 	s->pub = content;
+	move_to(v, s, service);
 	return true;
 }

@@ -24,6 +24,8 @@ struct large {
 	uint8_t family; /* of the endpoints; 0: IPv4 */
 	bool shares;
 	bool ending;                       /* all endpoints but one */
+	bool one_port;                     /* is served, the first one */
+	const char *other_uid, *owner_uid; /* of the Service; that its slice says */
 	const char *label;                 /* NULL: none */
 	enum kube_service_type other_type; /* LoadBalancer unless set */
 };
@@ -46,7 +48,7 @@ static void put_service(struct view *v, const struct large *l)
 	struct kube_service s = {
 		.meta = { .namespace = (char *)(uintptr_t) "shop",
 		          .name = (char *)(uintptr_t)l->name,
-		          .uid = (char *)(uintptr_t) "u",
+		          .uid = (char *)(uintptr_t)(l->other_uid ? l->other_uid : "u"),
 		          .creation_us = l->created,
 		          .labels = { .kvs = &label, .n = l->label != NULL } },
 		.type = l->other_type ? l->other_type : KUBE_LOAD_BALANCER,
@@ -61,8 +63,10 @@ static void put_service(struct view *v, const struct large *l)
 	addr_parse("192.0.2.1", &ingress.ip);
 	ingress.ip.b[3] = l->shares ? 99 : (uint8_t)l->name[0];
 	for (size_t i = 0; i < N_PORTS; i++)
-		ports[i] = (struct kube_service_port){ .name = (char *)(uintptr_t) "",
-			                               .port = (uint16_t)(1 + i) };
+		ports[i] = (struct kube_service_port){
+			.name = (char *)(uintptr_t)(l->one_port && i ? "unserved" : ""),
+			.port = (uint16_t)(1 + i)
+		};
 	view_upsert_service(v, &s);
 }
 
@@ -75,7 +79,7 @@ static void put_endpoints(struct view *v, const struct large *l, size_t n)
 		          .name = (char *)(uintptr_t)l->name,
 		          .uid = (char *)(uintptr_t) "u" },
 		.service = (char *)(uintptr_t)l->name,
-		.owner_uid = (char *)(uintptr_t) "",
+		.owner_uid = (char *)(uintptr_t)(l->owner_uid ? l->owner_uid : ""),
 		.family = l->family ? l->family : 4,
 		.endpoints = endpoints,
 		.n_endpoints = n,
@@ -231,6 +235,80 @@ static void what_is_not_carried_takes_no_room(void **state)
 	}
 }
 
+static void what_is_not_carried_is_not_large(void **state)
+{
+	(void)state;
+	static const struct large a = { "a", 1 }, b = { "b", 2 }, c = { "c", 3, .family = 6 };
+	struct view *v = elements();
+
+	put(v, &a, 2.5);
+	put(v, &b, 2.5);
+	put(v, &c, 2.6);
+	world_passes(v);
+	assert_int_equal(reason_of(v, &c), REASON_Candidate);
+	assert_true(is_forwarded(v, &c));
+	view_free(v);
+}
+
+/* ---- how much it is ---- */
+
+#define OF_ADDRESSES ((size_t)6 * N_PORTS)
+
+static size_t charged(struct view *v)
+{
+	world_passes(v);
+	return size_of_large(view_service_named(v, "shop/a"));
+}
+
+/* What is served, not what endpoints and ports could make together. */
+static void what_is_served_is_charged(void **state)
+{
+	(void)state;
+	static const struct large a = { "a", 1, .one_port = true };
+	static const struct large b = { "b", 2 }, c = { "c", 3 };
+	struct view *v = elements();
+
+	put_service(v, &a);
+	for (size_t n = 9500; n <= MOST; n += 125) {
+		put_endpoints(v, &a, n);
+		/* Large is what would need more than 40000 rules: 38500 for endpoints. */
+		assert_int_equal(charged(v), n > 9625 ? n + OF_ADDRESSES : 0);
+	}
+	put_endpoints(v, &a, 9750);
+	put(v, &b, 2.4);
+	put(v, &c, 2.4);
+	world_passes(v);
+	assert_int_equal(reason_of(v, &a), REASON_Candidate);
+	assert_int_equal(reason_of(v, &b), REASON_Candidate);
+	assert_int_equal(reason_of(v, &c), REASON_Candidate);
+	view_free(v);
+}
+
+/* The charge follows the ports of either side, and whose slice it is. */
+static void the_charge_follows(void **state)
+{
+	(void)state;
+	static const struct large all = { "a", 1 }, one = { "a", 1, .one_port = true };
+	static const struct large anew = { "a", 1, .other_uid = "n" };
+	static const struct large of_old = { "a", 1, .owner_uid = "u" };
+	struct view *v = elements();
+
+	put_endpoints(v, &all, 9750);
+	put_service(v, &one);
+	assert_int_equal(charged(v), 9750 + OF_ADDRESSES);
+	put_service(v, &all);
+	assert_int_equal(charged(v), 9750 * N_PORTS + OF_ADDRESSES);
+	put_endpoints(v, &of_old, 9750);
+	assert_int_equal(charged(v), 9750 * N_PORTS + OF_ADDRESSES);
+	put_service(v, &anew);
+	assert_int_equal(charged(v), 0);
+	put_service(v, &one);
+	assert_int_equal(charged(v), 9750 + OF_ADDRESSES);
+	view_remove_slice(v, "shop", "a");
+	assert_int_equal(charged(v), 0);
+	view_free(v);
+}
+
 /* ---- who is looked at again ---- */
 
 static void room_is_given_at_once(void **state)
@@ -326,6 +404,25 @@ static int by_age(const void *a, const void *b)
 	return seniority_cmp(&one, &another);
 }
 
+/* One by one, of a Service without affinity or policies. */
+static size_t count_large(const struct view_service *s)
+{
+	size_t n = 0;
+
+	for (const struct view_slice *slice = s->slices; slice; slice = slice->next) {
+		size_t served = 0;
+		for (size_t i = 0; i < s->n_ports; i++)
+			served += view_slice_port(slice, &s->ports[i]) != NULL;
+		for (size_t i = 0; i < slice->n_endpoints; i++) {
+			const struct view_endpoint *ep = &slice->endpoints[i];
+			n += ep->ready || ep->serving || ep->terminating ? served : 0;
+		}
+	}
+	return 4 * n + OF_ADDRESSES > SIZE_RULES_MAX && n + OF_ADDRESSES <= SIZE_ELEMENTS_MAX
+	               ? n + OF_ADDRESSES
+	               : 0;
+}
+
 /* All are judged as a walk over them would, and whose lot has changed was dirty. */
 static void compare_with_a_walk(struct view *v, bool had[static MANY])
 {
@@ -341,6 +438,7 @@ static void compare_with_a_walk(struct view *v, bool had[static MANY])
 	for (size_t i = 0; i < n; i++) {
 		size_t at = (size_t)(all[i]->name[0] - 'a'), takes = size_of_large(all[i]);
 		bool fits = sum + takes <= SIZE_ALL_ELEMENTS_MAX;
+		assert_int_equal(takes, count_large(all[i]));
 		assert_int_equal(view_has_room(all[i]), fits);
 		if (fits != had[at] && !dirty[at])
 			fail_msg("nobody looks at %s", all[i]->key);
@@ -360,8 +458,14 @@ static void at_rest_it_is_as_a_walk_finds_it(void **state)
 	for (size_t round = 0; round < 1500; round++) {
 		for (size_t n = 1 + chance(&seed) % 3; n; n--) {
 			char name[2] = { (char)('a' + chance(&seed) % MANY) };
-			const struct large l = { name,
-				                 (int64_t)(chance(&seed) % 4 ? name[0] % 5 : 3) };
+			const struct large l = {
+				name,
+				(int64_t)(chance(&seed) % 4 ? name[0] % 5 : 3),
+				.ending = chance(&seed) % 2,
+				.one_port = chance(&seed) % 4 == 0,
+				.other_uid = chance(&seed) % 4 ? NULL : "n",
+				.owner_uid = chance(&seed) % 2 ? NULL : "u",
+			};
 			switch (chance(&seed) % 8) {
 			case 0:
 				view_remove_service(v, "shop", name);
@@ -392,6 +496,9 @@ int main(void)
 		cmocka_unit_test(only_elements_are_counted),
 		cmocka_unit_test(rules_ask_for_no_room),
 		cmocka_unit_test(what_is_not_carried_takes_no_room),
+		cmocka_unit_test(what_is_not_carried_is_not_large),
+		cmocka_unit_test(what_is_served_is_charged),
+		cmocka_unit_test(the_charge_follows),
 		cmocka_unit_test(room_is_given_at_once),
 		cmocka_unit_test(company_is_looked_at),
 		cmocka_unit_test(the_message_says_how_much),
