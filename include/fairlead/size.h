@@ -11,8 +11,8 @@
 #include "fairlead/view.h"
 
 /*
- * What a Service may take in one family: where a rule is written for each endpoint of each port,
- * and where elements of maps are.
+ * What a Service may take in one family that a proxy is to carry it in: where a rule is written for
+ * each endpoint of each port, and where elements of maps are.
  */
 #define SIZE_RULES_MAX 40000
 #define SIZE_ELEMENTS_MAX 2500000
@@ -33,8 +33,8 @@ bool size_is_too_large(const struct view_service *s, bool by_rules);
  */
 bool size_is_large(const struct view_service *s);
 /*
- * The elements, in both families, of one that is large and that a proxy is to carry; 0 for any
- * other, and for one that is too large by itself.
+ * The elements, in both families, of one that is large: exactly those by which it is too large or
+ * not.  0 for any other, and for one that is too large by itself.
  */
 size_t size_of_large(const struct view_service *s);
 

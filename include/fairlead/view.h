@@ -113,7 +113,7 @@ struct view_slice {
 	const struct view_slice *next; /* of the same Service */
 	VIEW_SLICE_FIELDS(FIELD_DECLARE)
 	VIEW_SLICE_FIELDS(FIELD_DECLARE_N)
-	/* Counted once, when it comes (size.h). */
+	/* Counted when it comes, or the Service's ports change: what size.h asks of it. */
 	uint32_t n_used, n_ending; /* endpoints that are ready or serve; others that only end */
 	uint32_t n_served;         /* ports of the Service that they serve */
 };

@@ -163,8 +163,9 @@ static bool unlink_slice(const struct view_slice **at, const struct view_slice *
 }
 
 /*
- * Lists of ports are one if they are equal.  While a count is kept, another list cannot be where
- * its list was: it is made while the old one is still there, and then counted at once.
+ * Takes time only where the slice or the ports are new: equal lists of ports are one.  Another list
+ * is never where that of a kept count was, since it is made before the old one goes, and counted at
+ * once.
  */
 static void count_served(struct slice *s, const struct view_service *service)
 {
