@@ -179,8 +179,8 @@ const struct command command_explain = {
 		   "change it; or where a packet to it goes",
 	.about =
 		"The namespace is default if none is given.  With --state nobody is asked: the "
-		"answer is what the speakers' own function decides from the manifests.  With --from "
-		"and --to it follows a packet: at each node that it may come to, which rule "
+		"answer is what the speakers' own function decides from the manifests, where they "
+		"run in the mode of --mode.  With --from and --to it follows a packet: at each node that it may come to, which rule "
 		"catches it, which endpoints it can reach and what they see as its source, or why "
 		"it is dropped or refused.",
 	.exits = { [COMMAND_FAILED] = "there is no such Service",

@@ -53,6 +53,15 @@ static void fill(struct view *v, const struct state *s, const struct kube_node *
 	view_settle(v);
 }
 
+/* Of a live cluster speakers are asked: they know what they were told. */
+static struct view_node_rules node_rules(const struct command_options *o, bool is_live)
+{
+	enum proxy_mode mode = proxy_mode_named(o->proxy.mode);
+
+	return (struct view_node_rules){ .forwards = !is_live && proxy_mode_forwards(mode),
+		                         .by_rules = !is_live && mode == PROXY_IPTABLES };
+}
+
 int scene_open(struct scene *s, const struct command_options *o, struct gather *g, struct err *e)
 {
 	cleanup_free char *namespace = options_namespace(&o->kube);
@@ -63,6 +72,7 @@ int scene_open(struct scene *s, const struct command_options *o, struct gather *
 	if (r == 0) {
 		s->nodes = state_nodes(&s->state, &s->n_nodes);
 		s->view = view_new(o->node ? o->node : "", o->load_balancer_class);
+		view_set_node_rules(s->view, node_rules(o, g != NULL));
 		fill(s->view, &s->state, s->nodes, s->n_nodes);
 		r = configure(o, &s->state, s->view, e);
 	}
