@@ -91,8 +91,9 @@ const struct command command_rebalance = {
 	.words = { "rebalance" },
 	.operands = "[--dry-run]",
 	.flags = FLAGS_CLUSTER | FLAGS_SPEAKERS | FLAGS_OUTPUT | FLAGS_EDIT,
-	.summary = "has owners by layer 2 hand over, once, what other nodes lack of their share; "
-		   "what would go from whom to whom is shown first",
+	.summary =
+		"has owners by layer 2 hand over addresses, once, to nodes that own less than their "
+		"share; what would go from whom to whom is shown first",
 	.about = "They begin when nothing has been wrong on the segment for a minute, and hand "
 		 "over one Service a second, or as many as rebalance in the configuration says.",
 	.exits = { [COMMAND_FAILED] = "nobody said to go on, or the API server refused it",

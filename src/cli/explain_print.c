@@ -276,7 +276,7 @@ static void say_waiting(const struct kube_service *service, struct out *o)
 	out_say(o, "It asks for external IPs from pool %s, and has none.", service->external_pool);
 	const struct kube_condition *said = say_condition(service, IPAM_CONDITION_EXTERNAL, o);
 	if (!said)
-		out_say(o, "What the controller would do: see `fairlead plan`");
+		out_say(o, "fairlead plan tells what the controller would do.");
 	else if (*remedy_of(said))
 		say_remedy("What would change it", remedy_of(said), o);
 }

@@ -225,6 +225,9 @@ static const struct {
 } own[] = {
 	{ "summary", FLAGS_SERVICES, "the verdict alone", NULL },
 	{ "summary", FLAGS_SUMMARY, "the answer in one line", NULL },
+	{ "watch", FLAGS_VERDICT, "again and again", NULL },
+	{ "watch", FLAGS_WATCH, "again whenever a file was changed", NULL },
+	{ "dry-run", FLAGS_SPEAKERS, "show what would go from whom to whom, and end", NULL },
 	{ "pool", FLAGS_ADDRESSES, "this pool only", NULL },
 	{ "pool", FLAGS_CLASS, "the address has to be of this pool", NULL },
 	{ "pool", FLAGS_TO, "ask for any address of this pool", NULL },

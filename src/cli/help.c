@@ -159,8 +159,8 @@ void help_print(const struct command *c)
 	cleanup_free char *sentence =
 		c ? about(c)
 		  : xstrdup("Says what Fairlead does in this cluster, what it would do, and why. "
-	                    "It changes nothing, but for uninstall and test. `fairlead help COMMAND` says "
-	                    "more of a command.");
+	                    "Only move, rebalance, release, test and uninstall change anything. "
+	                    "`fairlead help COMMAND` says more of a command.");
 	const struct options options = {
 		.usage = usage, .about = sentence, .rows = rows, .after = buf_str(&after)
 	};

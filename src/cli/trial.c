@@ -101,8 +101,11 @@ int trial_read(struct trial *t, const struct command_options *o, struct err *e)
 	int r = trial_read_for(t, o, NULL, e);
 
 	if (r == 0 && !t->config)
-		r = err_set(e, -ENOENT, ERR_CONFIG,
-		            "no configuration is in force: nothing would be decided");
+		r = err_set(e, -ENOENT, ERR_CONFIG, "%s",
+		            o->state.n
+		                    ? "no configuration that can be used: the manifests need the "
+		                      "ConfigMap " CONFIG_MAP_ACTIVE ", or the administrator's"
+		                    : "no configuration is in force: nothing would be decided");
 	return r;
 }
 

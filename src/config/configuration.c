@@ -191,6 +191,7 @@ static const struct schema_type rebalance_type = {
 	.form = "map",
 	.value = SCHEMA_MAP,
 	.keys = &rebalance_table,
+	.reads_null = true,
 	.read = read_node,
 	.print = print_rebalance,
 };
@@ -247,7 +248,7 @@ static const struct schema_key document_keys[] = {
 	{ .name = "rebalance",
 	  .type = &rebalance_type,
 	  SCHEMA_FIELD(struct top, rebalance),
-	  .doc = "Owners by layer 2 hand over what other nodes lack of their share." },
+	  .doc = "Owners by layer 2 hand over addresses to nodes that own less than their share." },
 	{ .name = "journal",
 	  .type = &journal_type,
 	  SCHEMA_FIELD(struct top, journal),

@@ -14,8 +14,8 @@ static const struct schema_key rebalance_keys[] = {
 	  .unit = "Services in a minute, such as 10",
 	  .invalid = "invalid number of Services in a minute",
 	  SCHEMA_FIELD(struct config_rebalance, per_minute),
-	  .doc = "So many Services at most go to another node in a minute, all nodes of a segment "
-	         "together." },
+	  .doc = "How many Services go to another node in a minute at most, counted over all nodes of "
+	         "a segment." },
 };
 
 const struct schema_table rebalance_table = SCHEMA_TABLE("rebalance", rebalance_keys);

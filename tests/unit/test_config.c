@@ -374,6 +374,8 @@ static const struct {
 	{ "layer2-timing: {probe: 1001}\n", 1, "layer2-timing.probe", "from 10 to 1000" },
 	/* rebalance */
 	{ "rebalance: 10\n", 1, "rebalance", "is a single value; write a map" },
+	{ "rebalance:\n", 1, "rebalance.per-minute",
+	  "how fast? write per-minute: 10, for example" },
 	{ "rebalance: {}\n", 1, "rebalance.per-minute",
 	  "how fast? write per-minute: 10, for example" },
 	{ "rebalance: {per-minute: 0}\n", 1, "rebalance.per-minute",
@@ -780,7 +782,6 @@ static void test_rebalance(void **state)
 		unsigned int per_minute;
 		const char *printed;
 	} cases[] = { { "{}", 0, NULL },
-		      { "rebalance:\n", 0, NULL },
 		      { "rebalance: {per-minute: 600}\n", 600,
 		        "\"rebalance\":{\"per-minute\":600}" } };
 
