@@ -259,6 +259,10 @@
 	  "addresses of a segment, of this node and of all others", \
 	  "those beyond are not known here, and not announced", \
 	  "`fairlead_l2_claims_refused_total`, `LimitReached`") \
+	X(SPEAKERS_AT_ONCE, 70, "speakers", \
+	  "speakers on a segment whose heartbeats come as often as configured; with `failover: calm` 250", \
+	  "the interval of all grows with their number, and the time with it after which a dead node is noticed", \
+	  "`fairlead l2` (DEAD AFTER), [layer2.md](layer2.md#how-fast-a-dead-node-is-noticed)") \
 	X(CLAIMS_START_MS, 2000, "ms", \
 	  "time for which a speaker waits after its start, before it claims what nobody held, for others that may be starting, too", \
 	  "it claims the addresses without them; they are spread less evenly", \
@@ -308,7 +312,7 @@
 	  "as above") \
 	X(SIZE_ALL_ELEMENTS_MAX, 5000000, "elements", \
 	  "elements that all large Services take together, in both families, in the modes `nftables` and `ipvs`; large is a Service " \
-	  "that would take more than 40000 rules in mode `iptables`, as with 10000 endpoints of all its ports together", \
+	  "that would take more than 40000 rules in mode `iptables`, as one whose endpoints, times its ports, are 10000", \
 	  "the oldest are carried; one with which there would be more is not, and not announced, on any node, until there is room", \
 	  "`CrowdedOut`: an Event on the Service, `fairlead_decision`, `fairlead explain`") \
 	X(SPEC_MAX_PORTS, 256, "ports", \
