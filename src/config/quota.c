@@ -23,7 +23,7 @@ static const struct schema_key quota_keys[] = {
 	  .required = "missing number of addresses; write addresses: 10, for example",
 	  .max = INT32_MAX,
 	  SCHEMA_FIELD(struct config_quota, addresses),
-	  .doc = "So many addresses, of either family, may their Services hold. One that several of "
+	  .doc = "How many addresses, of either family, their Services may hold. One that several of "
 	         "them share counts once. Who holds more keeps them, and gets no further ones "
 	         "(`QuotaReached`)." },
 };

@@ -186,10 +186,7 @@ def test_the_page_lists_each_flag_with_its_programs(flags: dict[str, set[str]]) 
     for name, some in flags.items():
         for flag in some - {"--help", "--version"}:
             theirs.setdefault(flag, set()).add(name)
-    # Those of single commands stand beside the commands; `explain` has a --node of its own, and some of the speakers'.
-    for flag in ("--config", "--state"):
-        assert flag in text(FLAGS)
-        del theirs[flag]
+    # `explain` has a --node of its own, and some of the speakers'.
     of_both = {"--node", "--detect-local-mode", "--cluster-cidr", "--pod-bridge-interface"}
     of_both |= {"--pod-interface-name-prefix", "--nodeport-addresses", "--localhost-nodeports", "--masquerade-all"}
     of_both |= {"--clamp-mss"}
