@@ -128,8 +128,8 @@ def main(argv: list[str]) -> int:
             _build()
         case "page":
             tests, listed = suite.tests(), exceptions.load(place.MODES)
-            runs = {m: found for m in place.MODES if (found := outcomes.load(_results(m)))}
-            if not runs:
+            runs = {m: outcomes.load(_results(m)) for m in place.MODES}
+            if not any(runs.values()):
                 raise LabError(f"no run has left anything in {place.results(_BUILD)}")
             print(page.text(suite.version(), tests, runs, listed), end="")
         case _:

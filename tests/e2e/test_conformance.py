@@ -168,7 +168,17 @@ def test_the_page() -> None:
     assert "| `one` | 1 passed, 0 failed, 0 skipped, 1 not yet run (–) |" in lines
     assert "| a | ✓ | pass | – |" in lines
     assert "| b |  | – | **fail** |" in lines
-    assert "| never | all | not run | it would take a day |" in lines
+    assert "| never | all | not run (0) | it would take a day |" in lines
+
+
+def test_the_page_says_what_was_not_run() -> None:
+    tests = [suite.Test("[sig-network] a", False), suite.Test("never", False)]
+    runs = {"one": {"[sig-network] a": Outcome(PASS, 1)}, "ipvs": {}}
+    lines = page.text("v1", tests, runs, _LISTED).splitlines()
+    assert "| `ipvs` | was not run yet |" in lines
+    assert "| never | all | not run (1) | it would take a day |" in lines
+    assert "| test | | `one` |" in lines
+    assert "Of the 2 tests 1 were run and 1 were not" in " ".join(lines)
 
 
 def test_the_page_is_read_again() -> None:
