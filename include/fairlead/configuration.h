@@ -179,7 +179,7 @@ struct config_layer2_timing {
 	uint8_t multiplier;    /* dead after so many intervals without anything */
 };
 
-/* How owners by layer 2 hand over what others lack. */
+/* How owners by layer 2 hand over addresses to nodes that own less than their share. */
 struct config_rebalance {
 	uint16_t per_minute; /* so many Services, all nodes of a segment together; 0: never */
 };
@@ -474,7 +474,7 @@ void config_advertisement_init(struct config_advertisement *adv);
 #define UNINSTALL_RELEASED "released" /* the leader's answer */
 /*
  * Annotation on the active one: each time that it becomes another word, speakers hand over once
- * what other nodes lack of their share (l2_rebalance).
+ * addresses to nodes that own less than their share (l2_rebalance).
  */
 #define REBALANCE_ANNOTATION "fairlead.io/rebalance"
 

@@ -23,9 +23,8 @@ struct scene {
 };
 
 /*
- * @g: NULL: of the manifests of --state, and by --mode speakers carry what is not too much (size.h),
- * or nothing.  On failure there is nothing to end.  -EINVAL: there is no
- * configuration, or it cannot be used.
+ * @g: NULL: of the manifests of --state; then speakers are taken to run in the mode of --mode.  On
+ * failure there is nothing to end.  -EINVAL: there is no configuration, or it cannot be used.
  */
 int scene_open(struct scene *s, const struct command_options *o, struct gather *g, struct err *e);
 void scene_close(struct scene *s);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rebalance: whether owners by layer 2 hand over what other nodes lack, and how fast. */
+/*
+ * rebalance: whether owners by layer 2 hand over addresses to nodes that own less than their share,
+ * and how fast.
+ */
 #include "config.h"
 
 #include "config/parse.h"

@@ -36,7 +36,8 @@ static void follow_rebalance_mark(struct speaker *sp, const char *mark)
 		return;
 	if (before) {
 		sp->rebalances++;
-		log_info("asked to hand over what other nodes lack", KV_S("mark", mark));
+		log_info("asked to hand over addresses to nodes that own less than their share",
+		         KV_S("mark", mark));
 	}
 	free(sp->rebalance_mark);
 	sp->rebalance_mark = xstrdup(mark ? mark : "");
