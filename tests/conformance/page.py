@@ -15,11 +15,11 @@ _HEAD = """<!-- SPDX-License-Identifier: Apache-2.0 -->
 What Kubernetes' end-to-end suite ({version}), as far as it is about the network, says of a cluster whose Services
 Fairlead carries, in each mode, and of the same cluster with kube-proxy, which then carries what Fairlead announces.
 The cluster is that of `tests/cluster`, and `tests/upstream run` makes the run
-([testing.md](testing.md#kubernetes-own-tests)).  The machine has Linux 6.18, and iptables 1.8.9 of the variant nft,
-which mode `iptables` uses; kube-proxy runs in its own mode `iptables`.  Of the {all} tests {run} were run and {left}
-were not: the [exceptions](#exceptions) say which, and why.  A test that fails in one of Fairlead's modes and passes with
-kube-proxy is a defect, unless it stands among the exceptions.  {conformance} of the tests belong to
-Kubernetes' Conformance; they are marked ✓.
+([testing.md](testing.md#kubernetes-own-tests)).  The machine has Linux 6.18, and iptables 1.8.9 of the variant
+nft, which mode `iptables` uses; kube-proxy runs in its own mode `iptables`.  Of the {all} tests {run} were run and
+{left} were not: the [exceptions](#exceptions) say which, and why.  A test that fails in one of Fairlead's modes
+and passes with kube-proxy is a defect, unless it stands among the exceptions.  {conformance} of the tests belong
+to Kubernetes' Conformance; they are marked ✓.
 """
 _TEST_BY_TEST = "## Test by test"
 
