@@ -27,7 +27,8 @@ static int record_cmp(const void *a, const void *b)
 
 void turn_sort(struct record **records, size_t n)
 {
-	qsort(records, n, sizeof(struct record *), record_cmp);
+	if (n > 1)
+		qsort(records, n, sizeof(struct record *), record_cmp);
 }
 
 bool turn_is_earlier(const struct record *a, const struct record *b)
