@@ -95,9 +95,6 @@ enum claims_freed {
 	CLAIMS_LAPSED,  /* its holder was given up for dead */
 };
 
-/* So many in a short time are noise (rivals.c). */
-#define CLAIMS_UNASKED 4
-
 struct claims_entry {
 	struct addr addr;
 	uint32_t epoch_floor;       /* the highest epoch seen */
@@ -116,13 +113,10 @@ struct claims_entry {
 	 * too.
 	 */
 	int64_t announce_at_ms, verify_at_ms;
-	int64_t verified_ms; /* when that was last asked, 0: not since it is ours */
-	int64_t told_ms;     /* the last question whose answer had us announce it */
-	int64_t probed_ms;   /* the last question of ours, whatever its state was; 0: none */
-	/* when others last said, unasked, that they have it: in turn; 0: never */
-	int64_t unasked_ms[CLAIMS_UNASKED];
-	int64_t kernel_until_ms;                /* until when kernel_seen holds */
-	int64_t since_ms, took_ms;              /* as in l2_state */
+	int64_t verified_ms;       /* when that was last asked, 0: not since it is ours */
+	int64_t told_ms;           /* the last question whose answer had us announce it */
+	int64_t kernel_until_ms;   /* until when kernel_seen holds */
+	int64_t since_ms, took_ms; /* as in l2_state */
 	int64_t rival_since_ms, rival_until_ms; /* when two owners were seen, if two_owners */
 	/*
 	 * As an owner that may not be one any more: until when it waits for another; 0: it does not
@@ -142,7 +136,6 @@ struct claims_entry {
 	bool asked_twice;       /* as an owner, in the last verification */
 	uint8_t suspicions;     /* verifications still to come because of what was seen */
 	uint8_t kernel_answers; /* answers by a living peer that claims nothing, in a row */
-	uint8_t next_unasked;
 	bool claimed, contested, telling;
 	bool moves;       /* offered, and that to the one alone to which it goes (rebalance.c) */
 	bool kernel_seen; /* a peer's kernel answers for it, too */

@@ -107,12 +107,6 @@ tests_unit_test_sightings_SOURCES = tests/unit/test_sightings.c tests/unit/unit.
 tests_unit_test_sightings_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/l2
 tests_unit_test_sightings_LDADD = $(UNIT_LDADD)
 
-check_PROGRAMS += tests/unit/test_harassment
-TESTS += tests/unit/test_harassment
-tests_unit_test_harassment_SOURCES = tests/unit/test_harassment.c tests/unit/unit.h tests/l2/sim.c tests/l2/sim.h
-tests_unit_test_harassment_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/l2
-tests_unit_test_harassment_LDADD = $(UNIT_LDADD)
-
 check_PROGRAMS += tests/unit/test_many
 TESTS += tests/unit/test_many
 tests_unit_test_many_SOURCES = tests/unit/test_many.c tests/unit/unit.h tests/l2/sim.c tests/l2/sim.h

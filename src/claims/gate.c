@@ -124,11 +124,16 @@ static bool is_patient(const struct claims *c, int64_t now, const struct claims_
 	return !e->asked_since_ms || now - e->asked_since_ms < patience;
 }
 
-int64_t heard_probe_ms(const struct claims *c, const struct claims_entry *e)
+/*
+ * When somebody else last asked for the address, CLAIMS_NEVER negated if that is not known or no
+ * reason to wait.  The address need not be wanted here yet: news of a Service reaches two nodes a
+ * moment apart.
+ */
+static int64_t heard_probe_ms(const struct claims *c, int64_t now, const struct claims_entry *e)
 {
 	int64_t at = -CLAIMS_NEVER;
 
-	for (size_t i = 0; i < ARRAY_LEN(c->probes_heard); i++)
+	for (size_t i = 0; is_patient(c, now, e) && i < ARRAY_LEN(c->probes_heard); i++)
 		if (addr_eq(&c->probes_heard[i].addr, &e->addr) && c->probes_heard[i].at_ms > at)
 			at = c->probes_heard[i].at_ms;
 	return at;
@@ -210,10 +215,8 @@ static int64_t turn_by_rank(struct claims *c, int64_t now, const struct claims_e
 static int64_t turn_of(struct claims *c, int64_t now, struct claims_entry *e)
 {
 	int64_t turn = e->free_since_ms;
-	int64_t give_way_until = 0;
+	int64_t give_way_until = heard_probe_ms(c, now, e) + RANK_STEP_MS;
 
-	if (is_patient(c, now, e))
-		give_way_until = heard_probe_ms(c, e) + RANK_STEP_MS;
 	if (!backing_off(e) && !e->claimed && !resumes(e, now))
 		turn = turn_by_rank(c, now, e);
 	if (now >= turn && now < give_way_until)
@@ -264,7 +267,6 @@ static void ask(struct claims *c, int64_t now, struct claims_entry *e)
 		e->step = 0;
 	set_state(c, e, L2_PROBING);
 	action_add(c, CLAIMS_PROBE, &e->addr);
-	e->probed_ms = now;
 	e->asks--;
 	entry_wake_at(c, e,
 	              now + (e->asks ? c->opts.timing.probe_ms * 3 / 5 : c->opts.timing.probe_ms));

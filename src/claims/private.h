@@ -162,11 +162,6 @@ bool gate_passes(struct claims *c, int64_t now, struct claims_entry *e, bool ove
 int64_t probe_turn(struct claims *c, int64_t now);
 /* An address that was answered, lost or held by somebody else: stop waiting. */
 void gate_close(struct claims_entry *e);
-/*
- * When somebody else last asked for the address, CLAIMS_NEVER negated if that is not known.  The
- * address need not be wanted here yet: news of a Service reaches two nodes a moment apart.
- */
-int64_t heard_probe_ms(const struct claims *c, const struct claims_entry *e);
 /* What another machine sent waited for so long that it may have taken an address of ours. */
 bool came_late(const struct claims *c, int64_t waited_ms);
 /* As an owner: does not answer any more until it has asked. */

@@ -13,15 +13,8 @@
  * Proof.  Unsolicited frames prove nothing: one forged frame a second would silence an address for
  * ever.  Such a frame makes us say once that the address is ours, and ask.  Only an answer to that
  * probe, to us alone and in time, makes a rival.  A machine that answers each probe in another's
- * name can do what it likes with ARP anyway.
- *
- * Noise.  One that does not hear our probes can fill the time after each of them with forged
- * answers, which for neighbour discovery look like announcements; but then it fills the time in
- * between as well.  So what comes while nobody has asked is remembered, and where that goes on an
- * answer proves nothing: an owner stays, says so, and defends at the pace of RFC 5227 2.4, and who
- * asks for what a speaker had until a moment ago does not take noise for an answer.  For an address
- * that no speaker is known to have had anything that is heard counts, as for any machine that is
- * about to use an address.
+ * name can do what it likes with ARP anyway; one that cannot hear our probes must fill the short
+ * time after each of them with forged answers, and as long as it does so, it takes the address.
  *
  * Parting.  Both owners know the address and both MAC addresses, and neither needs to know the
  * other's name, so the rendezvous order is over these.  Each announces once for each question of
@@ -61,12 +54,6 @@
 #define VERIFY_EVERY_MS 5000
 #define VERIFY_EVERY_GAPS 2
 #define VERIFY_SPACE_MS 20
-/*
- * What was not asked for is noise if CLAIMS_UNASKED times of it lie within so many gaps; times are
- * no closer together than this, so that a burst, as of who has just come up, is one.
- */
-#define NOISE_GAPS 2
-#define NOISE_APART_MS 20
 /*
  * In gaps: how long a rival that answered is reported; and for how long the first in the order puts
  * up with one.
@@ -169,7 +156,7 @@ void rivals_verify(struct claims *c, int64_t now, struct claims_entry *e)
 		return;
 	}
 	action_add(c, CLAIMS_PROBE, &e->addr);
-	e->verified_ms = e->probed_ms = now;
+	e->verified_ms = now;
 	schedule(c, now, e);
 	/* Where frames get lost, a question that is lost would not be missed for a long time. */
 	e->asked_twice = now < c->doubt_until_ms && !e->asked_twice;
@@ -236,39 +223,6 @@ void claims_seen_loss(struct claims *c, int64_t now, int64_t waited_ms)
 			ask_again(c, now, e);
 }
 
-/* ---- noise ---- */
-
-static int64_t answer_ms(const struct claims *c)
-{
-	return VERIFY_PROBES * (int64_t)c->opts.timing.probe_ms;
-}
-
-/* Somebody else says that he has the address: unless anybody has just asked, that is remembered. */
-static void note_unasked(const struct claims *c, int64_t now, struct claims_entry *e)
-{
-	int64_t last = e->unasked_ms[(e->next_unasked + CLAIMS_UNASKED - 1) % CLAIMS_UNASKED];
-
-	if (e->state == L2_PROBING || now - last < NOISE_APART_MS ||
-	    now <= e->probed_ms + answer_ms(c) || now <= heard_probe_ms(c, e) + answer_ms(c))
-		return;
-	e->unasked_ms[e->next_unasked] = now;
-	e->next_unasked = (e->next_unasked + 1) % CLAIMS_UNASKED;
-}
-
-static bool is_noisy(const struct claims *c, int64_t now, const struct claims_entry *e)
-{
-	int64_t oldest = e->unasked_ms[e->next_unasked];
-
-	return oldest && now - oldest <= NOISE_GAPS * gap_ms(c);
-}
-
-/* A speaker had it until a moment ago: this one, or another. */
-static bool was_ours(const struct claims_entry *e, int64_t now)
-{
-	return e->claimed || e->freed != CLAIMS_UNKNOWN || orphaned(e) ||
-	       (e->want && resumes(e, now));
-}
-
 /* ---- two owners ---- */
 
 /* Does the one at @mac come before us in the order for this address? */
@@ -318,11 +272,6 @@ static void part(struct claims *c, int64_t now, struct claims_entry *e, const ui
 	e->rival_until_ms = now + TWO_OWNERS_GAPS * gap;
 	memcpy(e->rival_mac, mac, WIRE_MAC_SIZE);
 	action_add(c, CLAIMS_CHANGED, &e->addr);
-	if (is_noisy(c, now, e)) {
-		e->rival_since_ms = now;
-		defend(c, now, e);
-		return;
-	}
 	int64_t since = now - e->rival_since_ms;
 	if (since >= CEASE_GAPS * gap ||
 	    (since >= YIELD_FIFTHS * gap / 5 && comes_first(c, e, mac))) {
@@ -408,7 +357,8 @@ static void seen_while_asking(struct claims *c, int64_t now, struct claims_entry
 static bool is_timely(const struct claims *c, int64_t now, const struct claims_entry *e,
                       bool is_answer)
 {
-	return is_answer && e->verified_ms && now - e->verified_ms <= answer_ms(c);
+	return is_answer && e->verified_ms &&
+	       now - e->verified_ms <= VERIFY_PROBES * (int64_t)c->opts.timing.probe_ms;
 }
 
 void claims_seen(struct claims *c, int64_t now, int64_t waited_ms, const struct addr *addr,
@@ -424,16 +374,13 @@ void claims_seen(struct claims *c, int64_t now, int64_t waited_ms, const struct 
 	/* Let go by its holder, and taken since. */
 	if (e->freed == CLAIMS_YIELDED)
 		e->freed = CLAIMS_DOUBTED;
-	note_unasked(c, now, e);
 	/* An owner that asks again is one that only an answer disproves. */
 	if (e->state == L2_PROBING && (is_answer || !e->asks_again)) {
-		if (!is_noisy(c, now, e) || !was_ours(e, now))
-			seen_while_asking(c, now, e, p, mac);
+		seen_while_asking(c, now, e, p, mac);
 	} else if (e->state == L2_OWNER && is_known(c, e, p)) {
 		if (is_timely(c, now, e, is_answer) && !e->two_owners)
 			note_kernel(c, now, e, mac);
-	} else if (e->asks_again ||
-	           (e->state == L2_OWNER && came_late(c, waited_ms) && !is_noisy(c, now, e))) {
+	} else if (e->asks_again || (e->state == L2_OWNER && came_late(c, waited_ms))) {
 		if (!e->asks_again)
 			ask_again(c, now, e);
 		memcpy(e->rival_mac, mac, WIRE_MAC_SIZE);

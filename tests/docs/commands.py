@@ -334,6 +334,7 @@ ROWS: tuple[Row, ...] = (
         ),
         ("fairlead rebalance", _by("tests/e2e/test_rebalance.py::test_a_node_that_returns_gets_its_share")),
         ("fairlead rebalance --dry-run", _by("tests/e2e/test_rebalance.py::test_a_node_that_returns_gets_its_share")),
+        ("fairlead l2 --watch", _never("it goes on until it is ended")),
         ("kubectl get services,nodes,endpointslices,configmaps,namespaces …", _never("docs/migration.md has its like")),
         ("helm template …", _by(_CLUSTER)),
         ("kubectl get services,namespaces,nodes,configmaps …", _never("no package of the tests has jq")),

@@ -22,6 +22,7 @@ VALUES: dict[str, str] = {
     "NODE": "node1",
     "SERVICE": "web",
 }
+ENDS_WITHIN = 300  # seconds; a command that goes on for ever would keep all tests from ending
 CHANGES = re.compile(r"\bkubectl\b.* (annotate|apply|create|delete|scale)\b")  # not to be typed twice
 
 
@@ -61,7 +62,7 @@ class Desk:
     def _bash(self, line: str, host: str) -> subprocess.CompletedProcess[str]:
         with netns.entered(self.lab.host(host).namespace):
             return subprocess.run(
-                ["bash", "-o", "pipefail", "-euc", line],
+                ["timeout", str(ENDS_WITHIN), "bash", "-o", "pipefail", "-euc", line],
                 cwd=self.directory,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,

@@ -408,7 +408,6 @@ static void two_owners_that_share_arp_alone_part(void **state)
 	int64_t worst = 0;
 	for (int d = NO_KEY; d < N_DEAFNESS; d++)
 		for (uint64_t seed = 0; seed < 30; seed++) {
-			sim_use_family(seed / 3 % 2 ? 6 : 4);
 			started(seed, 2 + seed % 3, 8, (enum deafness)d);
 			split(true);
 			sim_run(&sim, 8000);
