@@ -93,8 +93,9 @@ static void content_lists(struct view *v, const struct kube_service *in, struct 
 	out->n_ports = (uint32_t)in->n_ports;
 	struct view_address *addresses = view_addresses_of(in, &out->n_addresses);
 	/* Our controller leaves them alone, so a record there is somebody else's word. */
-	for (size_t i = 0; in->type == KUBE_LOAD_BALANCER && i < out->n_addresses; i++)
-		addresses[i].confirmed &= view_is_our_class(v, out);
+	bool left_alone = in->type == KUBE_LOAD_BALANCER && !view_is_our_class(v, out);
+	for (size_t i = 0; left_alone && i < out->n_addresses; i++)
+		addresses[i].confirmed = addresses[i].shared = false;
 	out->addresses = addresses;
 	if (in->n_source_ranges) {
 		out->source_ranges = xmemdup(in->source_ranges,

@@ -668,22 +668,29 @@ static void an_address_is_shared(void **state)
 	view_free(v);
 }
 
-static void put_external_sharer(struct view *v, const char *name, int second, const char *shared)
+static void put_external_sharer_of(struct view *v, const char *name, int second, const char *shared,
+                                   const char *type)
 {
 	world_put(v,
 	          "{'kind':'Service','metadata':{'namespace':'shop','name':'%s','uid':'uid-%s',"
 	          "'creationTimestamp':'2026-01-01T00:00:%02dZ',"
 	          "'annotations':{'fairlead.io/external-ips-assigned':'192.0.2.1'}},"
-	          "'spec':{'type':'ClusterIP','clusterIP':'10.96.0.8','clusterIPs':['10.96.0.8'],"
+	          "'spec':{'type':%s,'clusterIP':'10.96.0.8','clusterIPs':['10.96.0.8'],"
 	          "'externalIPs':['192.0.2.1'],'ports':[{'port':80}]},"
 	          "'status':{'conditions':[{'type':'fairlead.io/ExternalIPsAssigned',"
 	          "'status':'True','reason':'Assigned','message':'%s192.0.2.1%s of pool p'}]}}",
-	          name, name, second, KUBE_CONFIRMS_KEPT, shared);
+	          name, name, second, type, KUBE_CONFIRMS_KEPT, shared);
+}
+
+static void put_external_sharer(struct view *v, const char *name, int second, const char *shared)
+{
+	put_external_sharer_of(v, name, second, shared, "'ClusterIP'");
 }
 
 /* Where both conditions say so; what an owner writes says nothing. */
 static void an_external_ip_is_shared(void **state)
 {
+	static const struct addr shared = { .family = 4, .b = { 192, 0, 2, 1 } };
 	struct view *v = world();
 
 	(void)state;
@@ -705,6 +712,11 @@ static void an_external_ip_is_shared(void **state)
 	put_external_sharer(v, "z-early", 1, "");
 	assert_int_equal(here(v, "shop/a-late", "192.0.2.1"), REASON_AddressShared);
 	assert_false(is_carried(v, "shop/a-late"));
+	/* Nor what stands in one that our controller leaves alone. */
+	put_external_sharer_of(v, "z-early", 1, KUBE_CONFIRMS_SHARED,
+	                       "'LoadBalancer','loadBalancerClass':'example.com/x'");
+	assert_false(view_address_of(view_service_named(v, "shop/z-early"), &shared)->shared);
+	assert_int_equal(here(v, "shop/a-late", "192.0.2.1"), REASON_Candidate);
 	view_free(v);
 }
 
