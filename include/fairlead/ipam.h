@@ -306,7 +306,7 @@ int64_t ipam_next_cooled(const struct ipam *ipam);
 uint64_t ipam_n_noted(const struct ipam *ipam);
 /*
  * As text what no object tells.  A line for each pool and family that gives in turn (round-robin):
- * "last 192.0.2.1", the address that it gave last.  And one for each that cools down, the last that
+ * "last 192.0.2.1 lan", the address that it gave last, and the pool.  And one for each that cools down, the last that
  * was released first: "192.0.2.1 shop/web 1764547200", the address, whose it was, and since when.
  * At most @max_bytes; of what cools down, what does not fit is left out.
  */

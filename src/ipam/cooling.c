@@ -429,14 +429,28 @@ static void take_in(struct ipam *ipam, const struct addr *a, const char *key, in
 	bound_cooling(ipam, pool, a, key);
 }
 
-/* "192.0.2.1 shop/web 1764547200", or "last 192.0.2.1" */
+/* "192.0.2.1 lan", of earlier leaders "192.0.2.1" */
+static void read_turn(struct ipam *ipam, const char *text)
+{
+	char address[ADDR_STR_SIZE];
+	size_t n = strcspn(text, " ");
+	struct addr a;
+
+	if (n >= sizeof(address))
+		return;
+	snprintf(address, sizeof(address), "%.*s", (int)n, text);
+	if (addr_parse(address, &a) == 0)
+		ipam_read_turn(ipam, &a, text + n + (text[n] == ' '));
+}
+
+/* "192.0.2.1 shop/web 1764547200", or "last 192.0.2.1 lan" */
 static void read_line(struct ipam *ipam, const char *line)
 {
 	char address[ADDR_STR_SIZE], key[KEY_SIZE], since[24], *end;
 	struct addr a;
 
-	if (!strncmp(line, "last ", 5) && addr_parse(line + 5, &a) == 0)
-		ipam_read_turn(ipam, &a);
+	if (!strncmp(line, "last ", 5))
+		read_turn(ipam, line + 5);
 	if (sscanf(line, "%45s %319s %23s", address, key, since) != 3 ||
 	    addr_parse(address, &a) < 0 || !strchr(key, '/'))
 		return;

@@ -327,9 +327,12 @@ uint64_t ipam_n_cooling(const struct ipam *ipam, const struct ipam_pool *pool, s
 
 /* From where on the pool gives in turn; false: from its lowest address on. */
 bool ipam_next_in_turn(const struct ipam_pool *pool, size_t family_index, struct addr *ret_addr);
-/* The lines of ipam_print_cooling() that say which address each pool gave last; and one of them. */
+/*
+ * The lines of ipam_print_cooling() that say which address each pool gave last; and one of them,
+ * with the pool's name, "" where it says none.
+ */
 void ipam_print_turns(const struct ipam *ipam, struct buf *out);
-void ipam_read_turn(struct ipam *ipam, const struct addr *a);
+void ipam_read_turn(struct ipam *ipam, const struct addr *a, const char *name);
 
 /* ---- order.c ---- */
 

@@ -5,7 +5,8 @@
  * that waited for its Service, is out of turn.
  *
  * Which one was the last no object tells, so the leader writes it down with what cools down.  The
- * line has the address alone: the pool is the one that has it, whatever it is called by now.
+ * pool is the one that has the address, whatever it is called by now.  Its name is there as well:
+ * where no pool that gives in turn has the address any more, the one of that name goes on after it.
  */
 #include "config.h"
 
@@ -51,14 +52,24 @@ void ipam_print_turns(const struct ipam *ipam, struct buf *out)
 	for (size_t i = 0; i < ipam->n_pools; i++)
 		for (size_t f = 0; f < 2; f++)
 			if (!addr_is_none(&ipam->pools[i].given_last[f]))
-				buf_printf(out, "last %s\n",
-				           addr_str(&ipam->pools[i].given_last[f]));
+				buf_printf(out, "last %s %s\n",
+				           addr_str(&ipam->pools[i].given_last[f]),
+				           ipam->pools[i].conf->name);
 }
 
-void ipam_read_turn(struct ipam *ipam, const struct addr *a)
+static struct ipam_pool *pool_named(struct ipam *ipam, const char *name)
+{
+	const struct config_pool *conf = configuration_pool_named(ipam->config, name);
+
+	return conf ? &ipam->pools[ipam->position[conf - ipam->config->pools]] : NULL;
+}
+
+void ipam_read_turn(struct ipam *ipam, const struct addr *a, const char *name)
 {
 	struct ipam_pool *pool = ipam_pool_of(ipam, a);
 
+	if (!goes_round(pool))
+		pool = pool_named(ipam, name);
 	if (goes_round(pool))
 		pool->given_last[ipam_family_index(a->family)] = *a;
 }

@@ -1682,14 +1682,14 @@ static void test_in_turn(void **state)
 		put_service("a", "");
 		assert_string_equal(address_of("a"), "10.0.0.0");
 		run_for(3000);
-		assert_true(is_written("last 10.0.0.0\n"));
+		assert_true(is_written("last 10.0.0.0 lan\n"));
 		delete_service("a");
 		comes_and_goes("b", "10.0.0.1");
 		configure("PATCH", "/fairlead", IN_TURN "# an edit");
 		run_for(1000);
 		comes_and_goes("c", "10.0.0.2");
 		run_for(13000);
-		assert_true(is_written("last 10.0.0.2\n"));
+		assert_true(is_written("last 10.0.0.2 lan\n"));
 		take_lease();
 		run_until(is_deposed, "it still leads");
 		virtual_kube_do("PATCH",

@@ -745,7 +745,7 @@ static void test_turns_as_text(void **state)
 	gets(ipam, (struct asking){ "shop/c", "fd00::2", .families = "6" }, "fd00::2");
 	assert_int_equal(ipam_n_noted(ipam), n + 3);
 	ipam_print_cooling(ipam, SIZE_MAX, &text);
-	assert_string_equal(buf_str(&text), "last 10.0.0.5\nlast fd00::\n");
+	assert_string_equal(buf_str(&text), "last 10.0.0.5 a\nlast fd00:: a\n");
 	ipam_free(ipam);
 	/* The pool may have another name by now, and exclude the address. */
 	ipam = books_of("address-pools:\n"
@@ -753,9 +753,23 @@ static void test_turns_as_text(void **state)
 	                "   exclude: [10.0.0.5/32], allocation: round-robin}\n"
 	                "- {name: c, protocol: layer2, addresses: [10.0.1.0/29]}\n");
 	ipam_read_cooling(ipam, buf_str(&text));
-	ipam_read_cooling(ipam, "last 10.0.1.2\nlast 10.9.9.9\nlast\nlast x\nlast 10.0.0.1 x\n");
+	ipam_read_cooling(ipam, "last 10.0.1.2\nlast 10.9.9.9\nlast\nlast x\nlast 10.0.0.1x b\n"
+	                        "last 10.0.1.3 c\nlast 10.9.9.9 x\n");
 	gets(ipam, (struct asking){ "shop/a", .pool = "b", .families = "46" }, "10.0.0.6 fd00::1");
 	gets(ipam, (struct asking){ "shop/b", .pool = "c" }, "10.0.1.0");
+	ipam_free(ipam);
+	/* Or not have the address any more: it goes on after it. */
+	ipam = books_of("address-pools:\n"
+	                "- {name: a, protocol: layer2, addresses: [10.0.0.2/32, 10.0.0.8/29],\n"
+	                "   allocation: round-robin}\n"
+	                "- {name: c, protocol: layer2, addresses: [10.0.0.5/32]}\n");
+	ipam_read_cooling(ipam, buf_str(&text));
+	gets(ipam, (struct asking){ "shop/a", .pool = "a" }, "10.0.0.8");
+	ipam_free(ipam);
+	/* What an earlier leader wrote says no pool. */
+	ipam = books_of(TURNS);
+	ipam_read_cooling(ipam, "last 10.0.0.4\n");
+	gets(ipam, (struct asking){ "shop/a" }, "10.0.0.5");
 	ipam_free(ipam);
 }
 

@@ -587,7 +587,10 @@ static void tell_namespace(int n)
 	labels_fini(&l);
 }
 
-/* What was given last goes along with the address, wherever that belongs now. */
+/*
+ * What was given last goes along with the address, wherever that belongs now; if to nobody that
+ * gives in turn, the pool stays where it was.
+ */
 static void keep_turns(const char *text)
 {
 	int was[POOLS], n = 0;
@@ -598,13 +601,15 @@ static void keep_turns(const char *text)
 	for (const char *at = text; (at = strstr(at, "last ")); n++) {
 		char address[16];
 		struct addr a;
-		assert_int_equal(sscanf(at, "last %15s", address), 1);
+		int p;
+		assert_int_equal(sscanf(at, "last %15s p%d", address, &p), 2);
 		assert_int_equal(addr_parse(address, &a), 0);
-		int p = 0, owner = w.owner[number_of(&a) / SPAN];
-		while (p < POOLS && was[p] != number_of(&a))
-			p++;
-		assert_true(p < POOLS);
-		if (owner != NONE && w.pools[owner].allocation == CONFIG_ALLOCATION_ROUND_ROBIN)
+		int owner = w.owner[number_of(&a) / SPAN];
+		assert_true(p < POOLS && was[p] == number_of(&a));
+		if (owner == NONE || w.pools[owner].allocation != CONFIG_ALLOCATION_ROUND_ROBIN)
+			owner = p;
+		if (w.pools[owner].is_there &&
+		    w.pools[owner].allocation == CONFIG_ALLOCATION_ROUND_ROBIN)
 			w.given_last[owner] = number_of(&a);
 		at++;
 	}
