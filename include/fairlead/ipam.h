@@ -143,6 +143,11 @@ size_t ipam_hold(struct ipam *ipam, const char *key, const struct addr *addrs, s
 size_t ipam_give(struct ipam *ipam, const char *key, const struct addr *addrs, size_t n);
 /* As ipam_hold(), even for addresses that are no longer in any pool. */
 size_t ipam_hold_any(struct ipam *ipam, const char *key, const struct addr *addrs, size_t n);
+/*
+ * As ipam_hold(), for what stands where anybody may write it, and which nothing confirms: others
+ * that have it are joined only as by who asks for it, and so never by an older one.
+ */
+bool ipam_claim(struct ipam *ipam, const char *key, const struct addr *a);
 /* Frees all that the Service holds but these.  True if anything was freed. */
 bool ipam_retain(struct ipam *ipam, const char *key, const struct addr *addrs, size_t n);
 bool ipam_release(struct ipam *ipam, const char *key);
@@ -287,6 +292,12 @@ size_t ipam_n_squatted(const struct ipam *ipam, const char *key);
  * the pool that is asked for.
  */
 bool ipam_may_claim(const struct ipam *ipam, const struct ipam_request *r, const struct addr *a);
+/*
+ * May an earlier leader have given the Service this address of its record, whatever it asked for by
+ * then?
+ */
+bool ipam_may_have_given(const struct ipam *ipam, const char *key, const struct ipam_request *r,
+                         const struct addr *a);
 
 /* ---- what no object tells: addresses that cool down, and which one was given last ---- */
 
@@ -306,9 +317,9 @@ int64_t ipam_next_cooled(const struct ipam *ipam);
 uint64_t ipam_n_noted(const struct ipam *ipam);
 /*
  * As text what no object tells.  A line for each pool and family that gives in turn (round-robin):
- * "last 192.0.2.1 lan", the address that it gave last, and the pool.  And one for each that cools down, the last that
- * was released first: "192.0.2.1 shop/web 1764547200", the address, whose it was, and since when.
- * At most @max_bytes; of what cools down, what does not fit is left out.
+ * "last 192.0.2.1 lan", the address that it gave last, and the pool.  And one for each that cools
+ * down, the last that was released first: "192.0.2.1 shop/web 1764547200", the address, whose it
+ * was, and since when.  At most @max_bytes; of what cools down, what does not fit is left out.
  */
 void ipam_print_cooling(const struct ipam *ipam, size_t max_bytes, struct buf *out);
 /*

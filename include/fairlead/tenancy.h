@@ -45,19 +45,28 @@ struct tenancy {
 	int64_t creation_us;
 	bool external; /* as external IPs, which are not shared with what statuses hold */
 	/*
-	 * Every address of its status lists ports: a controller has let it share them.  Of external
-	 * IPs the condition says so, of all that the record names.
+	 * What it has is not ours to share, so nobody joins it, nor does it join anybody.  Those it
+	 * has an address together with already stay.
 	 */
-	bool granted;
+	bool closed;
+	/*
+	 * What a controller has let it share: all of its status, if every address there lists
+	 * ports; of external IPs those that the condition names as shared.
+	 */
+	struct addr *granted;
+	size_t n_granted;
 };
 
-/* NULL where it says nothing of sharing, and has no address that lists ports. */
+/* NULL where it says nothing of sharing, and was let share nothing. */
 struct tenancy *tenancy_of(const struct kube_service *s);
 /* The same of its external IPs. */
 struct tenancy *tenancy_of_external(const struct kube_service *s);
 struct tenancy *tenancy_copy(const struct tenancy *t);
 void tenancy_free(struct tenancy *t);
-bool tenancy_eq(const struct tenancy *a, const struct tenancy *b); /* either may be NULL */
+/* From now on it was let share these, and no others. */
+void tenancy_grant(struct tenancy *t, const struct addr *addrs, size_t n);
+bool tenancy_is_granted(const struct tenancy *t, const struct addr *a); /* @t may be NULL */
+bool tenancy_eq(const struct tenancy *a, const struct tenancy *b);      /* either may be NULL */
 /* All but what was granted, which is no news to others. */
 bool tenancy_says_same(const struct tenancy *a, const struct tenancy *b); /* the same */
 
@@ -70,8 +79,9 @@ enum tenancy_obstacle {
 	TENANCY_SELECTOR,
 	TENANCY_PORT,
 	/* Of who joins, not of the pair, so never said by tenancy_judge(): */
-	TENANCY_AGE,  /* it would come before one that has the address */
-	TENANCY_FULL, /* TENANCY_MAX have it */
+	TENANCY_AGE,    /* it would come before one that has the address */
+	TENANCY_FULL,   /* TENANCY_MAX have it */
+	TENANCY_CLOSED, /* one of them lets nobody in */
 };
 struct tenancy_verdict {
 	enum tenancy_obstacle obstacle;

@@ -361,7 +361,7 @@ static bool tells_sharing(const struct record_part *p)
 {
 	const struct tenancy *t = p->request.tenancy;
 
-	return p->request.use != CONFIG_USE_EXTERNAL_IP || (t && t->granted) == p->shares;
+	return p->request.use != CONFIG_USE_EXTERNAL_IP || (t && t->n_granted > 0) == p->shares;
 }
 
 static bool condition_is_right(const struct record_part *p)
@@ -536,7 +536,7 @@ static void ports_written(struct record_part *p)
 
 	q->lists_other_ports = !record_shares(p);
 	if (q->tenancy)
-		q->tenancy->granted = p->shares;
+		tenancy_grant(q->tenancy, q->held, p->shares ? q->n_held : 0);
 }
 
 static void confirmed_written(struct record_part *p)
@@ -546,7 +546,8 @@ static void confirmed_written(struct record_part *p)
 	p->condition = condition_written(p);
 	q->n_confirmed = (uint8_t)kube_external_confirmed_by(p->message, q->confirmed);
 	if (q->tenancy)
-		q->tenancy->granted = kube_external_shares_by(p->message);
+		tenancy_grant(q->tenancy, q->confirmed,
+		              kube_external_shares_by(p->message) ? q->n_confirmed : 0);
 }
 
 void record_written(struct record *r, struct record_write w)

@@ -71,18 +71,20 @@ static bool is_passing(const struct record_part *p)
 }
 
 /* Does this external IP in the object belong to the Service?  Otherwise it only names it. */
-static bool is_own(const struct ipam *ipam, const struct record_part *p, const struct addr *a)
+static bool is_own(const struct ipam *ipam, const char *key, const struct record_part *p,
+                   const struct addr *a)
 {
 	const struct ipam_request *q = &p->request;
 
 	return addrs_contain(q->confirmed, q->n_confirmed, a) || ipam_may_claim(ipam, q, a) ||
-	       is_given(p, a) || (is_passing(p) && addrs_contain(q->held, q->n_held, a));
+	       is_given(p, a) || (is_passing(p) && ipam_may_have_given(ipam, key, q, a));
 }
 
 /* A load balancer's addresses do, whoever wrote them. */
-static bool is_kept(const struct ipam *ipam, const struct record_part *p, const struct addr *a)
+static bool is_kept(const struct ipam *ipam, const char *key, const struct record_part *p,
+                    const struct addr *a)
 {
-	return p->request.use != CONFIG_USE_EXTERNAL_IP || is_own(ipam, p, a);
+	return p->request.use != CONFIG_USE_EXTERNAL_IP || is_own(ipam, key, p, a);
 }
 
 /*
@@ -111,8 +113,8 @@ static void adopt_list(struct ipam *ipam, const struct record *r, const struct a
 		const struct addr *a = &addrs[i];
 		if (addrs_contain(q->confirmed, q->n_confirmed, a))
 			continue;
-		if (is_own(ipam, r->external, a))
-			ipam_hold(ipam, r->external_key, a, 1);
+		if (is_own(ipam, r->external_key, r->external, a))
+			ipam_claim(ipam, r->external_key, a);
 		else if (!q->unserved)
 			denied[(*n_denied)++] = *a;
 	}
@@ -169,12 +171,12 @@ bool turn_names_any(const struct record *r)
 }
 
 /*
- * A refusal puts nothing into the object.  What is already there is held as far as it is the
- * Service's own: others may have what it is denied.
+ * A refusal puts nothing into the object, nor do we into one that is not ours to touch.  What is
+ * already there is held as far as it is the Service's own: others may have what it is denied.
  */
 static bool is_to_come(const struct record_part *p)
 {
-	return p->action != IPAM_FAIL;
+	return p->action != IPAM_FAIL && p->action != IPAM_NONE;
 }
 
 static void hold_wanted(struct ipam *ipam, const char *key, const struct record_part *p)
@@ -218,7 +220,7 @@ static bool is_pushed_aside(const struct ipam *ipam, const char *key, const stru
 {
 	for (size_t i = 0; i < n; i++)
 		if (ipam_holder(ipam, &addrs[i]) && !ipam_holds(ipam, key, &addrs[i]) &&
-		    is_kept(ipam, p, &addrs[i]))
+		    is_kept(ipam, key, p, &addrs[i]))
 			return true;
 	return false;
 }
@@ -324,12 +326,12 @@ static bool retain(struct ipam *ipam, const char *key, const struct record_part 
 	size_t n = 0;
 
 	for (size_t i = 0; i < q->n_held; i++)
-		if (is_kept(ipam, p, &q->held[i]))
+		if (is_kept(ipam, key, p, &q->held[i]))
 			keep[n++] = q->held[i];
 	for (size_t i = 0; i < q->n_confirmed; i++)
 		keep[n++] = q->confirmed[i];
 	for (size_t i = 0; i < q->n_written; i++)
-		if (is_kept(ipam, p, &q->written[i]))
+		if (is_kept(ipam, key, p, &q->written[i]))
 			keep[n++] = q->written[i];
 	for (size_t i = 0; to_come && is_to_come(p) && i < p->n_want; i++)
 		keep[n++] = p->want[i];

@@ -46,19 +46,20 @@ static void tell(struct record *r, const struct record_part *p, const char *key)
 }
 
 /*
- * A Service that names addresses of pools without being allowed to gets an Event.
+ * A Service that names addresses of pools without being allowed to gets an Event, also where it is
+ * otherwise left alone.
  */
 static void tell_squatting(struct record *r)
 {
 	struct controller *ctl = r->ctl;
 	const struct record_part *p = r->external;
 
-	if (p->reason != REASON_ExternalIpNotAllowed || ctl->taking_over ||
+	if ((p->reason != REASON_ExternalIpNotAllowed && !p->hands_off) || ctl->taking_over ||
 	    ipam_n_squatted(ctl->ipam, r->external_key) == 0)
 		return;
 	log_warn("external IPs of a pool written by hand", KV_S("service", r->key),
 	         KV_S("detail", p->message));
-	tell_event_of(r, true, p->reason, "Judge", p->message);
+	tell_event_of(r, true, REASON_ExternalIpNotAllowed, "Judge", p->message);
 }
 
 static void decide(struct record *r)

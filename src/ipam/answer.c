@@ -56,7 +56,7 @@ static bool shares_held(const struct choice *c)
 	for (size_t i = 0; i < c->r->n_held; i++)
 		if (!choice_is_mine(c, &c->r->held[i]))
 			return false;
-	return c->r->n_held > 0 && t && (t->key || t->granted);
+	return c->r->n_held > 0 && t && ((t->key && !t->closed) || t->n_granted > 0);
 }
 
 bool choice_refuse(struct choice *c, enum reason reason, const char *fmt, ...)

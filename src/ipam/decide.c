@@ -109,6 +109,16 @@ static bool holds_only_ours(const struct choice *c)
 	return n > 0 && n == r->n_held && !r->foreign;
 }
 
+/* The object is not ours to touch, and holds what it holds. */
+static void leave(const struct choice *c, enum reason reason)
+{
+	say(c->out, IPAM_NONE, reason);
+	c->out->hands_off = true;
+	choice_answer_held(c->r, c->out);
+	if (choice_is_external(c))
+		ipam_note_named(c->ipam->config, c->r, c->out);
+}
+
 /* True if there is nothing to choose, and @out says why. */
 static bool is_settled(struct choice *c)
 {
@@ -117,16 +127,13 @@ static bool is_settled(struct choice *c)
 
 	switch (r->wish) {
 	case IPAM_WISH_OTHER:
-		say(out, IPAM_NONE, REASON_OtherClass);
-		out->hands_off = true;
-		choice_answer_held(r, out);
+		leave(c, REASON_OtherClass);
 		return true;
 	case IPAM_WISH_DELETING:
+		leave(c, REASON_Deleting);
+		return true;
 	case IPAM_WISH_UNREADABLE:
-		say(out, IPAM_NONE,
-		    r->wish == IPAM_WISH_DELETING ? REASON_Deleting : REASON_Unreadable);
-		out->hands_off = true;
-		choice_answer_held(r, out);
+		leave(c, REASON_Unreadable);
 		return true;
 	case IPAM_WISH_NONE:
 		if (choice_is_external(c)) {

@@ -68,11 +68,14 @@ static void find_problem(const struct kube_service *s, bool enabled, struct ipam
 	}
 }
 
-/* Nobody joins what others wrote, nor who gets none of ours. */
+/*
+ * Nobody joins what others wrote, nor who gets none of ours.  But whoever may write Services may
+ * write that by hand at any time, so it parts nobody.
+ */
 static bool may_be_joined(const struct ipam_request *r)
 {
 	return r->n_written == 0 && !r->unserved && r->wish != IPAM_WISH_OTHER &&
-	       (r->wish != IPAM_WISH_NONE || r->tenancy->granted);
+	       (r->wish != IPAM_WISH_NONE || r->tenancy->n_granted > 0);
 }
 
 void ipam_external_request_of(const struct kube_service *s, const char *class, bool enabled,
@@ -81,6 +84,7 @@ void ipam_external_request_of(const struct kube_service *s, const char *class, b
 	struct ipam_request r = { .wish = IPAM_WISH_ADDRESS, .use = CONFIG_USE_EXTERNAL_IP };
 
 	r.namespace = xstrdup(s->meta.namespace);
+	r.labels = labels_copy(&s->meta.labels);
 	r.unserved = s->headless || s->type == KUBE_EXTERNAL_NAME;
 	read_addresses(s, &r);
 	if (s->type == KUBE_LOAD_BALANCER && !ipam_is_our_class(s, class))
@@ -90,18 +94,34 @@ void ipam_external_request_of(const struct kube_service *s, const char *class, b
 	else if (!s->external_pool && (enabled || !r.n_held))
 		r.wish = IPAM_WISH_NONE;
 	r.tenancy = tenancy_of_external(s);
-	if (r.tenancy && !may_be_joined(&r))
-		free(TAKE(r.tenancy->key));
+	if (r.tenancy)
+		r.tenancy->closed = !may_be_joined(&r);
 	if (r.wish == IPAM_WISH_ADDRESS) {
 		r.lot = ipam_lot_of(s, 2);
 		r.pool = xstrdup_null(s->external_pool);
-		r.labels = labels_copy(&s->meta.labels);
 		ipam_read_honoured(s, IPAM_CONDITION_EXTERNAL, &r);
 		ipam_read_families(s, &r);
 		find_problem(s, enabled, &r);
 		ipam_check_sharing(&r);
 	}
 	*ret_request = r;
+}
+
+/* Does the record name it, of a pool for external IPs, within the quotas? */
+static bool is_within(const struct ipam *ipam, const struct ipam_pool *pool,
+                      const struct ipam_request *r, const struct addr *a)
+{
+	return is_recorded(r, a) && pool && pool->conf->uses & CONFIG_USE_EXTERNAL_IP &&
+	       (ipam_holder_of(ipam, a) || ipam_has_quota(ipam, r->namespace, pool));
+}
+
+bool ipam_may_have_given(const struct ipam *ipam, const char *key, const struct ipam_request *r,
+                         const struct addr *a)
+{
+	const struct ipam_pool *pool = ipam_pool_of(ipam, a);
+
+	return is_within(ipam, pool, r, a) && !ipam_is_anothers(ipam, key, a) &&
+	       ipam_match(ipam, pool, r->namespace, &r->labels) != CONFIG_MATCHES_NOT;
 }
 
 bool ipam_may_claim(const struct ipam *ipam, const struct ipam_request *r, const struct addr *a)
@@ -112,11 +132,9 @@ bool ipam_may_claim(const struct ipam *ipam, const struct ipam_request *r, const
 		return false;
 	if (configuration_external_ip_allowed(ipam->config, a, r->namespace))
 		return true;
-	return is_recorded(r, a) && pool && pool->conf->uses & CONFIG_USE_EXTERNAL_IP && r->pool &&
-	       !strcmp(r->pool, pool->conf->name) && !pool->conf->disabled &&
-	       ipam_is_assignable(ipam, pool, a) && !ipam_reserved_for(ipam, a) &&
-	       !ipam_cooling_of(ipam, a) &&
-	       (ipam_holder_of(ipam, a) || ipam_has_quota(ipam, r->namespace, pool)) &&
+	return is_within(ipam, pool, r, a) && r->pool && !strcmp(r->pool, pool->conf->name) &&
+	       !pool->conf->disabled && ipam_is_assignable(ipam, pool, a) &&
+	       !ipam_reserved_for(ipam, a) && !ipam_cooling_of(ipam, a) &&
 	       ipam_match(ipam, pool, r->namespace, &r->labels) == CONFIG_MATCHES;
 }
 
@@ -153,6 +171,42 @@ static void note_squatted(const struct configuration *c, const struct ipam_reque
 		         "; %zu such addresses are of pools (%s first), which give them to others "
 		         "last: remove them",
 		         n, pool->name);
+}
+
+/* The pool that gives it to others last; NULL: it is the Service's own, or in none. */
+static const struct config_pool *pool_named(const struct configuration *c,
+                                            const struct ipam_request *r, const struct addr *a)
+{
+	if (r->unserved || ipam_is_confirmed(r, a) || addrs_contain(r->given, r->n_given, a) ||
+	    configuration_external_ip_allowed(c, a, r->namespace))
+		return NULL;
+	return configuration_giving_pool_of(c, a);
+}
+
+void ipam_note_named(const struct configuration *c, const struct ipam_request *r,
+                     struct ipam_decision *out)
+{
+	const struct addr *first = NULL;
+	size_t used = strlen(out->message), n = 0;
+
+	for (size_t i = 0; i < (size_t)r->n_held + r->n_written; i++) {
+		const struct addr *a = i < r->n_held ? &r->held[i] : &r->written[i - r->n_held];
+		if (!pool_named(c, r, a))
+			continue;
+		first = first ? first : a;
+		n++;
+	}
+	if (n == 0)
+		return;
+	used += (size_t)snprintf(out->message + used, sizeof(out->message) - used,
+	                         "; it names %s of pool " IPAM_NAME_TEXT, addr_str(first),
+	                         pool_named(c, r, first)->name);
+	if (n == 1)
+		snprintf(out->message + used, sizeof(out->message) - used,
+		         ", which was not given to it: others get that last");
+	else
+		snprintf(out->message + used, sizeof(out->message) - used,
+		         " and %zu more, which were not given to it: others get those last", n - 1);
 }
 
 void ipam_judge_written(const struct configuration *c, const struct ipam_request *r,

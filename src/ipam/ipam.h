@@ -204,6 +204,12 @@ bool ipam_is_our_class(const struct kube_service *s, const char *class);
  */
 void ipam_judge_written(const struct configuration *c, const struct ipam_request *r,
                         struct ipam_decision *out);
+/*
+ * Of a Service that is left alone: adds to the message which addresses of pools its list or its
+ * record names without being allowed to.
+ */
+void ipam_note_named(const struct configuration *c, const struct ipam_request *r,
+                     struct ipam_decision *out);
 const struct ipam_service *ipam_service_find(const struct ipam *ipam, const char *key);
 /* Created if there is none; dropped once it holds nothing and names nothing. */
 struct ipam_service *ipam_service_get(struct ipam *ipam, const char *key);

@@ -207,7 +207,7 @@ bool ipam_is_our_class(const struct kube_service *s, const char *class)
 static bool may_be_joined(const struct ipam_request *r)
 {
 	return !r->foreign && r->wish != IPAM_WISH_OTHER &&
-	       (r->wish != IPAM_WISH_NONE || r->tenancy->granted);
+	       (r->wish != IPAM_WISH_NONE || r->tenancy->n_granted > 0);
 }
 
 uint64_t ipam_lot_of(const struct kube_service *s, uint64_t seed)
@@ -230,8 +230,8 @@ void ipam_request_of(const struct kube_service *s, const char *class,
 	/* Whoever leaves is one of those that have the address until it is gone. */
 	r.tenancy = tenancy_of(s);
 	ipam_check_sharing(&r);
-	if (r.tenancy && !may_be_joined(&r))
-		free(TAKE(r.tenancy->key));
+	if (r.tenancy)
+		r.tenancy->closed = !may_be_joined(&r);
 	if (r.wish == IPAM_WISH_ADDRESS) {
 		r.lot = ipam_lot_of(s, 1);
 		read_wishes(s, &r);

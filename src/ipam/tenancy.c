@@ -23,14 +23,6 @@ static const char *key_of(const struct kube_service *s)
 	return NULL;
 }
 
-static bool is_granted(const struct kube_service *s)
-{
-	for (size_t i = 0; i < s->n_ingress; i++)
-		if (!s->ingress[i].ports)
-			return false;
-	return s->n_ingress > 0;
-}
-
 static int port_cmp(const void *a, const void *b)
 {
 	const struct tenancy_port *x = a, *y = b;
@@ -38,23 +30,12 @@ static int port_cmp(const void *a, const void *b)
 	return x->port != y->port ? (int)x->port - (int)y->port : (int)x->proto - (int)y->proto;
 }
 
-/* Whoever may write Services may write the record, so the condition has to name all of it. */
-static bool is_external_granted(const struct kube_service *s)
-{
-	struct addr confirmed[2];
-	size_t n = kube_external_confirmed(s, confirmed);
-
-	for (size_t i = 0; i < s->n_external_assigned; i++)
-		if (!addrs_contain(confirmed, n, &s->external_assigned[i]))
-			return false;
-	return s->n_external_assigned > 0 && kube_external_shares(s);
-}
-
-static struct tenancy *read_tenancy(const struct kube_service *s, bool external, bool granted)
+static struct tenancy *read_tenancy(const struct kube_service *s, bool external,
+                                    const struct addr *granted, size_t n_granted)
 {
 	const char *key = key_of(s);
 
-	if (!key && !granted)
+	if (!key && !n_granted)
 		return NULL;
 	struct tenancy *t = xcalloc(1, sizeof(*t));
 	t->namespace = xstrdup(s->meta.namespace);
@@ -69,18 +50,50 @@ static struct tenancy *read_tenancy(const struct kube_service *s, bool external,
 	qsort(t->ports, t->n_ports, sizeof(*t->ports), port_cmp);
 	t->creation_us = s->meta.creation_us;
 	t->external = external;
-	t->granted = granted;
+	tenancy_grant(t, granted, n_granted);
 	return t;
+}
+
+/* All of the status, or nothing. */
+static size_t read_granted(const struct kube_service *s, struct addr *ret_addrs)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n_ingress; i++) {
+		if (!s->ingress[i].ports)
+			return 0;
+		ret_addrs[n] = s->ingress[i].ip;
+		n += !addr_is_none(&ret_addrs[n]);
+	}
+	return n;
 }
 
 struct tenancy *tenancy_of(const struct kube_service *s)
 {
-	return read_tenancy(s, false, is_granted(s));
+	cleanup_free struct addr *granted = xcalloc(s->n_ingress + 1, sizeof(*granted));
+
+	return read_tenancy(s, false, granted, read_granted(s, granted));
 }
 
+/* Whoever may write Services may write the record, so that says nothing. */
 struct tenancy *tenancy_of_external(const struct kube_service *s)
 {
-	return read_tenancy(s, true, is_external_granted(s));
+	struct addr confirmed[2];
+	size_t n = kube_external_confirmed(s, confirmed);
+
+	return read_tenancy(s, true, confirmed, kube_external_shares(s) ? n : 0);
+}
+
+void tenancy_grant(struct tenancy *t, const struct addr *addrs, size_t n)
+{
+	free(t->granted);
+	t->granted = n ? xmemdup(addrs, n * sizeof(*addrs)) : NULL;
+	t->n_granted = n;
+}
+
+bool tenancy_is_granted(const struct tenancy *t, const struct addr *a)
+{
+	return t && addrs_contain(t->granted, t->n_granted, a);
 }
 
 struct tenancy *tenancy_copy(const struct tenancy *t)
@@ -94,6 +107,8 @@ struct tenancy *tenancy_copy(const struct tenancy *t)
 	copy->ports = xcalloc(t->n_ports + 1, sizeof(*t->ports));
 	if (t->n_ports)
 		memcpy(copy->ports, t->ports, t->n_ports * sizeof(*t->ports));
+	copy->granted = NULL;
+	tenancy_grant(copy, t->granted, t->n_granted);
 	return copy;
 }
 
@@ -105,6 +120,7 @@ void tenancy_free(struct tenancy *t)
 	free(t->key);
 	labels_fini(&t->selector);
 	free(t->ports);
+	free(t->granted);
 	free(t);
 }
 
@@ -128,14 +144,15 @@ bool tenancy_says_same(const struct tenancy *a, const struct tenancy *b)
 	if (!a || !b)
 		return a == b;
 	return !strcmp(a->namespace, b->namespace) && same_key(a, b) &&
-	       a->external == b->external && a->local == b->local &&
+	       a->external == b->external && a->closed == b->closed && a->local == b->local &&
 	       labels_eq(&a->selector, &b->selector) && same_ports(a, b) &&
 	       a->creation_us == b->creation_us;
 }
 
 bool tenancy_eq(const struct tenancy *a, const struct tenancy *b)
 {
-	return tenancy_says_same(a, b) && (!a || a->granted == b->granted);
+	return tenancy_says_same(a, b) &&
+	       (!a || addrs_same_set(a->granted, a->n_granted, b->granted, b->n_granted));
 }
 
 /* ---- the rule ---- */
@@ -213,6 +230,10 @@ void tenancy_put(const struct tenancy_verdict *v, const char *who, struct buf *o
 		break;
 	case TENANCY_FULL:
 		buf_printf(out, "%d Services have it already", TENANCY_MAX);
+		break;
+	case TENANCY_CLOSED:
+		buf_printf(out, "%s has addresses that others wrote, or may have none of ours",
+		           who);
 		break;
 	}
 }

@@ -137,10 +137,23 @@ static bool shares_across(const struct ipam *ipam, const struct addr *a)
 	return pool && pool->conf->shares_across_namespaces;
 }
 
-/* Their statuses say that they were let in once, whatever they say now. */
-static bool were_let_in(const struct ipam_service *a, const struct ipam_service *b)
+/* Their statuses say that they were let share it once, whatever they say now. */
+static bool were_let_in(const struct ipam_service *s, const struct ipam_service *t,
+                        const struct addr *a)
 {
-	return a->tenancy && a->tenancy->granted && b->tenancy && b->tenancy->granted;
+	return tenancy_is_granted(s->tenancy, a) && tenancy_is_granted(t->tenancy, a) &&
+	       s->tenancy->external == t->tenancy->external;
+}
+
+/* Of two that do not have it together yet.  What they say of closing does not part the others. */
+static struct tenancy_verdict judge_newcomer(const struct tenancy *a, const struct tenancy *b,
+                                             bool across)
+{
+	struct tenancy_verdict v = tenancy_judge(a, b, across);
+
+	if (v.obstacle == TENANCY_NONE && (a->closed || b->closed))
+		v.obstacle = TENANCY_CLOSED;
+	return v;
 }
 
 static bool may_be_among(const struct ipam *ipam, const struct ipam_service *s,
@@ -149,8 +162,9 @@ static bool may_be_among(const struct ipam *ipam, const struct ipam_service *s,
 	bool across = shares_across(ipam, &h->addr);
 
 	for (const struct ipam_tenant *t = &h->first; t; t = t->next)
-		if (!were_let_in(s, t->service) &&
-		    tenancy_judge(s->tenancy, t->service->tenancy, across).obstacle != TENANCY_NONE)
+		if (!were_let_in(s, t->service, &h->addr) &&
+		    judge_newcomer(s->tenancy, t->service->tenancy, across).obstacle !=
+		            TENANCY_NONE)
 			return false;
 	return true;
 }
@@ -227,7 +241,7 @@ static struct tenancy_verdict judge(const struct tenancy *t, const struct ipam_s
 {
 	if (t && !across && !is_in(other, t->namespace))
 		return (struct tenancy_verdict){ .obstacle = TENANCY_NAMESPACE };
-	return tenancy_judge(t, other->tenancy, across);
+	return judge_newcomer(t, other->tenancy, across);
 }
 
 /*
@@ -262,6 +276,16 @@ struct ipam_obstacle ipam_obstacle_of(const struct ipam *ipam, const char *key,
 	if (n >= TENANCY_MAX)
 		o.verdict.obstacle = TENANCY_FULL;
 	return o;
+}
+
+bool ipam_claim(struct ipam *ipam, const char *key, const struct addr *a)
+{
+	const struct ipam_service *s = ipam_service_find(ipam, key);
+
+	if (ipam_tenants_of(ipam, a) && !ipam_holds(ipam, key, a) &&
+	    ipam_obstacle_of(ipam, key, s ? s->tenancy : NULL, a).verdict.obstacle != TENANCY_NONE)
+		return false;
+	return ipam_hold(ipam, key, a, 1) > 0;
 }
 
 /*

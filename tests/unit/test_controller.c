@@ -55,6 +55,7 @@ static struct {
 	unsigned int n_service_events, n_other_events; /* about contested statuses */
 	char note[512];                                /* of the last one */
 	char accepted[512];                            /* of the last accepted configuration */
+	char denied[512];                              /* of the last one about external IPs */
 } scene;
 
 static void fail_at(const char *what)
@@ -174,6 +175,8 @@ static void on_event(const struct kube_event *ev)
 {
 	if (!strcmp(ev->reason, "ConfigurationAccepted"))
 		snprintf(scene.accepted, sizeof(scene.accepted), "%s", ev->note);
+	if (!strcmp(ev->reason, "ExternalIpNotAllowed"))
+		snprintf(scene.denied, sizeof(scene.denied), "%s", ev->note);
 	if (strcmp(ev->reason, "StatusContested") != 0)
 		return;
 	if (!strcmp(ev->kind, "Service"))
@@ -1659,6 +1662,31 @@ static void test_cooling_is_written_again(void **state)
 	}
 }
 
+/*
+ * A Service that is otherwise left alone is told that the addresses it names are not its own, and
+ * others have them.
+ */
+static void test_left_alone_is_told(void **state)
+{
+	(void)state;
+	begin(1, 50);
+	configure("PATCH", "/fairlead", LAN("10.0.0.0/31"));
+	run_until(leads, "it does not lead");
+	put_service("first", "");
+	assert_string_equal(address_of("first"), "10.0.0.0");
+	virtual_kube_do("POST", "/api/v1/namespaces/default/services",
+	                "{'metadata':{'name':'a','annotations':"
+	                "{'fairlead.io/external-ips-assigned':'10.0.0.1'}},"
+	                "'spec':{'type':'LoadBalancer','loadBalancerClass':'example.com/x',"
+	                "'externalIPs':['10.0.0.1'],'ports':[{'port':80}]}}");
+	run_for(3000);
+	if (!strstr(scene.denied, "it names 10.0.0.1 of pool lan"))
+		fail_at(scene.denied);
+	put_service("b", "");
+	assert_string_equal(address_of("b"), "10.0.0.1");
+	end();
+}
+
 #define IN_TURN POOL("lan", "addresses: [10.0.0.0/29], allocation: round-robin")
 
 static void comes_and_goes(const char *name, const char *addr)
@@ -1761,6 +1789,7 @@ int main(void)
 		cmocka_unit_test(test_cooling_at_the_end),
 		cmocka_unit_test(test_cooling_at_a_takeover),
 		cmocka_unit_test(test_cooling_is_written_again),
+		cmocka_unit_test(test_left_alone_is_told),
 		cmocka_unit_test(test_in_turn),
 		cmocka_unit_test(test_cooling_is_written_at_times),
 	};

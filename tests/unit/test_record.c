@@ -667,6 +667,8 @@ static void test_confirmed_without_a_record(void **state)
 	ipam_free(ipam);
 }
 
+#define ANOTHERS ",\"type\":\"LoadBalancer\",\"loadBalancerClass\":\"example.com/x\""
+
 /*
  * What a Service is denied it does not keep from others: not in a list, not in a record, and of a
  * headless one it says nothing.
@@ -677,6 +679,8 @@ static void test_denied_lists(void **state)
 		const char *what, *pools, *annotations, *spec;
 		bool holds;
 		size_t n_squatted;
+		bool deleting;
+		const char *status, *says;
 	} lists[] = {
 		{ "denied", pools, "", NODE_PORT HAS("\"203.0.113.1\",\"192.168.1.240\""), false,
 		  2 },
@@ -696,6 +700,19 @@ static void test_denied_lists(void **state)
 		  0 },
 		{ "ExternalName", pools, "",
 		  ",\"type\":\"ExternalName\",\"clusterIPs\":[]" HAS("\"203.0.113.1\""), false, 0 },
+		{ "a record of another class", pools, ASKS "," RECORD("203.0.113.1"),
+		  ANOTHERS HAS("\"203.0.113.1\",\"203.0.113.2\""), false, 2,
+		  .says = "; it names 203.0.113.1 of pool edge and 1 more, which were not given" },
+		{ "one that is confirmed", pools, ASKS "," RECORD("203.0.113.1"),
+		  ANOTHERS HAS("\"203.0.113.1\""), true, 0,
+		  .status = SAID("True", "Assigned",
+		                 "assigned external IP 203.0.113.1 from pool edge"),
+		  .says = "the Service belongs to another load balancer class" },
+		{ "allowed, in a record of another class", ALL_ALLOWED, RECORD("203.0.113.1"),
+		  ANOTHERS HAS("\"203.0.113.1\""), true, 0 },
+		{ "a record of one that is being deleted", pools, ASKS "," RECORD("203.0.113.1"),
+		  NODE_PORT HAS("\"203.0.113.1\""), false, 1, .deleting = true,
+		  .says = "the Service is being deleted; it names 203.0.113.1 of pool edge, which was" },
 	};
 	struct addr a;
 
@@ -703,18 +720,24 @@ static void test_denied_lists(void **state)
 	addr_parse("203.0.113.1", &a);
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
 		struct ipam *ipam = ipam_of_text(lists[i].pools);
-		struct record *r =
-			decided_of(annotated(lists[i].annotations, lists[i].spec, ""), ipam);
+		struct kube_service *s = annotated(lists[i].annotations, lists[i].spec,
+		                                   lists[i].status ? lists[i].status : "");
+
+		s->meta.deleting = lists[i].deleting;
+		struct record *r = decided_of(s, ipam);
 		struct record *const all[] = { r };
 
 		turn_end(ipam, all, 1);
+		bool held = ipam_holder(ipam, &a) != NULL;
 		turn_settle(ipam, r, (struct record_write){ .ingress = false });
 		turn_adopt(ipam, r);
 		bool holds = ipam_holder(ipam, &a) != NULL;
-		if (holds != lists[i].holds ||
+		if (held != holds || holds != lists[i].holds ||
 		    ipam_n_squatted(ipam, r->external_key) != lists[i].n_squatted)
 			fail_msg("%s: holds %d, squats %zu", lists[i].what, holds,
 			         ipam_n_squatted(ipam, r->external_key));
+		if (lists[i].says && !strstr(r->external->message, lists[i].says))
+			fail_msg("%s: %s", lists[i].what, r->external->message);
 		record_free(r);
 		assert_true(!holds || ipam_release(ipam, "shop/web (external IPs)"));
 		ipam_free(ipam);

@@ -269,6 +269,7 @@ static struct tenancy *tenancy_for(int i)
 {
 	static struct label selected = { .key = (char *)(uintptr_t) "app" };
 	static struct tenancy_port ports[PORTS];
+	static struct addr granted[2];
 	static struct tenancy t;
 	static char namespace[8], key[8], value[8];
 	const struct service *s = &w.services[i];
@@ -284,7 +285,10 @@ static struct tenancy *tenancy_for(int i)
 		              .local = s->local,
 		              .ports = ports,
 		              .creation_us = s->created,
-		              .granted = s->granted };
+		              .granted = granted };
+	for (int f = 0; s->granted && f < 2; f++)
+		if (s->held.a[f] != NONE)
+			granted[t.n_granted++] = addr_of(f, s->held.a[f]);
 	if (s->local)
 		t.selector = (struct labels){ .kvs = &selected, .n = 1 };
 	for (unsigned int k = 0; k < PORTS; k++)

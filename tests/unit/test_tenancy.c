@@ -22,6 +22,8 @@ struct written {
 	const char *type;     /* NULL: LoadBalancer */
 	const char *class;
 	bool external; /* asks for an external IP */
+	bool deleting;
+	const char *by_hand; /* one more external IP; NULL: none */
 };
 
 static void put_ports(const char *list, struct buf *out)
@@ -62,8 +64,11 @@ static struct kube_service *parse_with(const char *name, const struct written *w
 		buf_printf(&out, ",\"" KUBE_ANNOTATION_EXTERNAL_IPS_ASSIGNED "\":\"%s\"", external);
 	buf_printf(&out, "}},\"spec\":{\"type\":\"%s\",\"clusterIPs\":[\"10.96.0.1\"]",
 	           w->type ? w->type : "LoadBalancer");
-	if (external)
-		buf_printf(&out, ",\"externalIPs\":[\"%s\"]", external);
+	if (external || w->by_hand)
+		buf_printf(&out, ",\"externalIPs\":[\"%s\"%s%s%s]",
+		           external ? external : w->by_hand, external && w->by_hand ? ",\"" : "",
+		           external && w->by_hand ? w->by_hand : "",
+		           external && w->by_hand ? "\"" : "");
 	if (w->class)
 		buf_printf(&out, ",\"loadBalancerClass\":\"%s\"", w->class);
 	buf_puts(&out, ",\"ports\":[");
@@ -74,6 +79,7 @@ static struct kube_service *parse_with(const char *name, const struct written *w
 	if (!obj || kube_service_parse(obj, &s, &e) < 0)
 		fail_msg("%s: %s", e.msg, buf_str(&out));
 	json_object_put(obj);
+	s->meta.deleting = w->deleting;
 	return s;
 }
 
@@ -750,7 +756,7 @@ static void test_not_ours(void **state)
 		if (has(1) != 2)
 			fail_msg("%s: .%d, %s", rows[i].what, has(1), w.records[1]->lb.message);
 		put(1, &(struct written){ "k", "53/TCP", NULL, "10.0.0.1" });
-		expect_says(1, REASON_AddressNotShared, "shop/a has not the same");
+		expect_says(1, REASON_AddressNotShared, "shop/a has addresses that others wrote");
 		stop();
 	}
 }
@@ -858,7 +864,7 @@ static void test_external(void **state)
 	expect_says(0, REASON_Assigned, KUBE_CONFIRMS_ASSIGNED "10.0.0.1" KUBE_CONFIRMS_SHARED);
 	put(1, &external_tcp);
 	expect("together", 1, 1, 0);
-	assert_true(w.records[1]->external->request.tenancy->granted);
+	assert_true(w.records[1]->external->request.tenancy->n_granted > 0);
 	put(2, &external_udp);
 	expect("the port is taken", 1, 1, 2);
 	start(TWO FOR_BOTH);
@@ -876,7 +882,7 @@ static void test_external(void **state)
 	start(TWO FOR_BOTH);
 	put(0, &(struct written){ NULL, "53/UDP", .type = "ClusterIP", .external = true });
 	put(0, &external_udp);
-	assert_true(w.records[0]->external->request.tenancy->granted);
+	assert_true(w.records[0]->external->request.tenancy->n_granted > 0);
 	put(0, &(struct written){ NULL, "53/UDP", .type = "ClusterIP", .external = true });
 	assert_null(w.records[0]->external->request.tenancy);
 	stop();
@@ -922,12 +928,144 @@ static void test_external_by_hand(void **state)
 	w.external[1] = xstrdup("10.0.0.2");
 	const struct addr two = w.records[2]->external->request.held[0];
 	bring(1, &external_udp);
-	assert_false(w.records[1]->external->request.tenancy->granted);
+	assert_false(tenancy_is_granted(w.records[1]->external->request.tenancy, &two));
 	assert_false(ipam_holds(w.ipam, w.records[1]->external_key, &two));
 	settle();
 	expect("the port is taken on both", 1, 1, 2);
 	expect_says(1, REASON_SharingEnded, "shop/a (external IPs) has port 53/UDP, too");
 	stop();
+}
+
+/* Whoever may write Services may write that at any time: nobody loses an address by it. */
+static void test_external_beside_one_by_hand(void **state)
+{
+	static const struct written mixed = { "k", "53/UDP", .type = "ClusterIP", .external = true,
+		                              .by_hand = "203.0.113.9" };
+	static const struct written web_too = { "k", "80/TCP", .type = "ClusterIP",
+		                                .external = true };
+
+	(void)state;
+	start(TWO FOR_BOTH);
+	put(0, &external_udp);
+	put(1, &external_tcp);
+	put(0, &mixed);
+	expect("together", 1, 1, 0);
+	expect_says(0, REASON_ExternalIpsMixed, "keeps 10.0.0.1" KUBE_CONFIRMS_SHARED);
+	expect_says(1, REASON_Assigned, "");
+	put(2, &web_too);
+	expect("nobody else is let in", 1, 1, 2);
+	put(3, &(struct written){ "k", "81/TCP", .by_hand = "10.0.0.1" });
+	start(TWO FOR_BOTH);
+	expect("another leader", 1, 1, 2);
+	stop();
+
+	start(ONE FOR_BOTH);
+	put(0, &mixed);
+	put(0, &external_udp);
+	put(0, &mixed);
+	put(2, &web_too);
+	expect_says(2, REASON_PoolExhausted,
+	            "shop/a (external IPs) has addresses that others wrote");
+	put(0, &external_udp);
+	expect("it is taken out again", 1, 0, 1);
+	stop();
+}
+
+/*
+ * A record that nothing confirms lets nobody in where older ones are: not of the pool's namespaces
+ * nor of others, not for a leader that has just come.  Having got in, it would drive them out.
+ */
+static void test_external_record_joins_nobody(void **state)
+{
+	static const struct {
+		const char *what;
+		size_t who;
+		struct written early, late;
+	} rows[] = {
+		{ "older, and asks for it",
+		  2,
+		  { "k", "80/TCP", .type = "ClusterIP", .external = true },
+		  { "k", "53/UDP", .type = "ClusterIP", .external = true } },
+		{ "older, and asks for nothing",
+		  2,
+		  { "k", "80/TCP", .type = "ClusterIP" },
+		  { "k", "53/UDP", .type = "ClusterIP" } },
+		{ "of another namespace, and is being deleted",
+		  3,
+		  { "k", "80/TCP", .type = "ClusterIP", .deleting = true },
+		  { "k", "53/UDP", .type = "ClusterIP", .deleting = true } },
+		{ "of another class",
+		  3,
+		  { "k", "80/TCP", .class = "example.com/x" },
+		  { "k", "53/UDP", .class = "example.com/x" } },
+	};
+	struct addr one;
+
+	(void)state;
+	assert_int_equal(addr_parse("10.0.0.1", &one), 0);
+	for (size_t i = 0; i < 2 * ARRAY_LEN(rows); i++) {
+		const char *pool =
+			TWO FOR_BOTH ", share-across-namespaces: true, namespaces: [shop]";
+		size_t who = rows[i / 2].who;
+		start(pool);
+		w.created[0] = 9;
+		put(0, &external_udp);
+		w.external[who] = xstrdup("10.0.0.1");
+		put(who, &rows[i / 2].early);
+		free(w.external[who]);
+		w.external[who] = xstrdup("10.0.0.1");
+		bring(who, &rows[i / 2].early);
+		if (i % 2)
+			start(pool);
+		bring(who, &rows[i / 2].late);
+		if (ipam_holds(w.ipam, w.records[who]->external_key, &one))
+			fail_msg("%s: it is let in", rows[i / 2].what);
+		settle();
+		if (has(0) != 1 || w.records[0]->external->reason != REASON_Assigned)
+			fail_msg("%s: .%d, %s", rows[i / 2].what, has(0),
+			         w.records[0]->external->message);
+		stop();
+	}
+}
+
+/* They were let share this very address, both for the same use. */
+static void test_who_was_let_in(void **state)
+{
+	static const struct {
+		const char *what, *first, *second; /* what each was let share; NULL: nothing */
+		bool external, comes_in;
+	} rows[] = {
+		{ "both of this one", "10.0.0.1", "10.0.0.1", false, true },
+		{ "the second of another", "10.0.0.1", "10.0.0.2", false, false },
+		{ "the first of another", "10.0.0.2", "10.0.0.1", false, false },
+		{ "the second of none", "10.0.0.1", NULL, false, false },
+		{ "the second as an external IP", "10.0.0.1", "10.0.0.1", true, false },
+	};
+	struct addr one;
+
+	(void)state;
+	assert_int_equal(addr_parse("10.0.0.1", &one), 0);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const char *const granted[] = { rows[i].first, rows[i].second };
+		static const char *const keys[] = { "shop/a", "evil/d" };
+		size_t n[2];
+		start(TWO);
+		for (size_t k = 0; k < 2; k++) {
+			struct kube_service *s = parse(keys[k], k ? &tcp : &udp, 2 - (int)k, "");
+			struct tenancy *t =
+				rows[i].external && k ? tenancy_of_external(s) : tenancy_of(s);
+			struct addr a;
+			if (granted[k] && addr_parse(granted[k], &a) == 0)
+				tenancy_grant(t, &a, 1);
+			ipam_set_tenancy(w.ipam, keys[k], t);
+			n[k] = ipam_hold(w.ipam, keys[k], &one, 1);
+			tenancy_free(t);
+			kube_service_free(s);
+		}
+		if (n[0] != 1 || n[1] != rows[i].comes_in)
+			fail_msg("%s: %zu, %zu", rows[i].what, n[0], n[1]);
+		stop();
+	}
 }
 
 /* What the older one says by now is a reason to ask again. */
@@ -957,7 +1095,7 @@ static void test_grant_wakes_nobody(void **state)
 	expect("the port is taken", 1, 0, 0);
 	for (int i = 0; i < 2; i++) {
 		struct tenancy *t = tenancy_copy(w.records[0]->lb.request.tenancy);
-		t->granted = i;
+		tenancy_grant(t, w.records[0]->lb.request.held, (size_t)i);
 		assert_false(ipam_set_tenancy(w.ipam, names[0], t));
 		assert_false(turn_is_concerned(w.ipam, w.records[1]));
 		tenancy_free(t);
@@ -1041,6 +1179,9 @@ int main(void)
 		cmocka_unit_test(test_external),
 		cmocka_unit_test(test_external_is_another_use),
 		cmocka_unit_test(test_external_by_hand),
+		cmocka_unit_test(test_external_beside_one_by_hand),
+		cmocka_unit_test(test_external_record_joins_nobody),
+		cmocka_unit_test(test_who_was_let_in),
 		cmocka_unit_test(test_waits_for_consent),
 		cmocka_unit_test(test_grant_wakes_nobody),
 		cmocka_unit_test(test_whom_a_pool_concerns),

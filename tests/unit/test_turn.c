@@ -42,7 +42,7 @@ static unsigned int rnd(unsigned int below)
 
 /* A Service as the API server has it. */
 struct thing {
-	bool exists, dual, lb;
+	bool exists, dual, lb, deleting;
 	bool unconfirmed;           /* its condition was not written yet */
 	const char *lb_pool, *pool; /* "": not asked for */
 	struct addr ingress[ADDRS], external[ADDRS], recorded[ADDRS];
@@ -91,6 +91,7 @@ static void read_again(struct thing *t, size_t i)
 	if (kube_service_parse(obj, &s, &e) < 0)
 		fail_msg("%s: %s", e.msg, buf_str(&out));
 	json_object_put(obj);
+	s->meta.deleting = t->deleting;
 	if (!t->record)
 		t->record = record_new(NULL, &s->meta);
 	record_read(t->record, s, &rules, 1);
@@ -638,6 +639,92 @@ static void test_a_record_takes_nothing_special(void **state)
 }
 
 /*
+ * Nor more than his namespace may have, also where a leader that has just come finds it there; an
+ * earlier one gave only what it might.
+ */
+static void test_a_record_is_within_quotas(void **state)
+{
+	(void)state;
+	static const char *const quotas[] = { "", ", quota: [{namespaces: [b], addresses: 0}]" };
+
+	for (size_t i = 0; i < ARRAY_LEN(quotas); i++) {
+		cleanup_free char *yaml = xasprintf(
+			"address-pools:\n- {name: edge, protocol: layer2, use: external-ip, "
+			"addresses: [10.0.2.0/30]%s}\n",
+			quotas[i]);
+		struct ipam *ipam = ipam_of(yaml);
+		struct thing t = {
+			.exists = true, .lb_pool = "", .pool = "edge", .unconfirmed = true
+		};
+
+		assert_int_equal(addr_parse("10.0.2.1", &t.recorded[t.n_recorded++]), 0);
+		t.external[t.n_external++] = t.recorded[0];
+		decide_once(ipam, &t, 0);
+		assert_int_equal(t.record->external->reason, i ? REASON_QuotaReached : REASON_Kept);
+		assert_int_equal(ipam_holds(ipam, t.record->external_key, &t.recorded[0]), !i);
+		record_free(t.record);
+		ipam_free(ipam);
+	}
+}
+
+/* What a leader finds in a record is held until it is taken out, if the pool may have given it. */
+static void test_what_an_earlier_leader_may_have_given(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *what, *pool;
+		bool held;
+	} rows[] = {
+		{ "any", "use: external-ip", true },
+		{ "of a pool for load balancers", "use: load-balancer", false },
+		{ "of a pool for others", "use: external-ip, namespaces: [a]", false },
+		{ "reserved for another",
+		  "use: external-ip, reservations: [{service: x/y, address: 10.0.2.1}]", false },
+		{ "beyond a quota", "use: external-ip, quota: [{namespaces: [b], addresses: 0}]",
+		  false },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		cleanup_free char *yaml = xasprintf("address-pools:\n- {name: edge, protocol: "
+		                                    "layer2, addresses: [10.0.2.0/30], %s}\n",
+		                                    rows[i].pool);
+		struct ipam *ipam = ipam_of(yaml);
+		struct thing t = { .exists = true, .lb_pool = "", .pool = "", .unconfirmed = true };
+
+		assert_int_equal(addr_parse("10.0.2.1", &t.recorded[t.n_recorded++]), 0);
+		t.external[t.n_external++] = t.recorded[0];
+		decide_once(ipam, &t, 0);
+		assert_int_equal(t.record->external->action, IPAM_RELEASE);
+		if (ipam_holds(ipam, t.record->external_key, &t.recorded[0]) != rows[i].held)
+			fail_msg("%s: held %d", rows[i].what, !rows[i].held);
+		record_free(t.record);
+		ipam_free(ipam);
+	}
+}
+
+/* What was given is held though its Service goes before the condition could say so. */
+static void test_who_goes_has_what_it_was_given(void **state)
+{
+	(void)state;
+	struct ipam *ipam =
+		ipam_of("address-pools:\n- {name: edge, protocol: layer2, use: external-ip, "
+	                "addresses: [10.0.2.0/30]}\n");
+	struct thing t = { .exists = true, .lb_pool = "", .pool = "edge", .unconfirmed = true };
+
+	decide_once(ipam, &t, 0);
+	write_object(&t, 0, (struct record_write){ .external_ips = true });
+	t.deleting = true;
+	for (int i = 0; i < 2; i++) {
+		decide_once(ipam, &t, 0);
+		assert_int_equal(t.record->external->reason, REASON_Deleting);
+		assert_true(ipam_holds(ipam, t.record->external_key, &t.recorded[0]));
+		assert_null(strstr(t.record->external->message, "names"));
+	}
+	record_free(t.record);
+	ipam_free(ipam);
+}
+
+/*
  * An edit that takes the pool away retains what was given, confirmed yet or not, and not what a
  * Service only names.
  */
@@ -775,6 +862,9 @@ int main(void)
 		cmocka_unit_test(test_a_refusal_confirms_what_was_given),
 		cmocka_unit_test(test_what_is_denied_is_not_held),
 		cmocka_unit_test(test_a_record_takes_nothing_special),
+		cmocka_unit_test(test_a_record_is_within_quotas),
+		cmocka_unit_test(test_what_an_earlier_leader_may_have_given),
+		cmocka_unit_test(test_who_goes_has_what_it_was_given),
 		cmocka_unit_test(test_what_an_edit_retains),
 		cmocka_unit_test(test_who_has_none_comes_before_who_moves),
 		cmocka_unit_test(test_who_will_move),
