@@ -72,7 +72,9 @@ struct member_peer {
 	/* Of its messages up to that one: bit n is whether the n-th last was heard. */
 	uint64_t heard_bits;
 	uint64_t n_lost;      /* that were not heard at all, or too late; of all its incarnations */
-	uint32_t hearsay_seq; /* the highest that others heard */
+	/* the highest that anybody has said he heard, ourselves included, and since when that is */
+	uint32_t hearsay_seq;
+	int64_t hearsay_ms;
 	int64_t heard_ms;     /* by us or by others */
 	int64_t heard_directly_ms; /* by us */
 	int64_t hears_us_ms;       /* when we sent the last thing that it is known to have heard */
@@ -104,8 +106,12 @@ struct member {
 		uint32_t seq;
 	} beats[MEMBER_BEATS_KEPT]; /* of the last heartbeats sent */
 	size_t n_beats;
-	/* where the next heartbeat's echoes begin, if they are too many for one */
-	size_t echo_next;
+	/*
+	 * The slots in an order of our own, drawn by lot, and where in it the next heartbeat's
+	 * echoes begin, if they are too many for one.
+	 */
+	uint16_t *echo_order;
+	size_t echo_order_cap, echo_next;
 	int64_t last_beat_ms, next_beat_ms;
 	int64_t interval_ms; /* that we tell: that of opts, or more where there are many */
 	/* What peers may still believe after a change: good for so many more heartbeats. */

@@ -76,6 +76,7 @@ void member_fini(struct member *m)
 		if (m->peers[i])
 			peer_free(m, m->peers[i]);
 	free(m->peers);
+	free(m->echo_order);
 	strangers_fini(&m->strangers);
 }
 
@@ -281,6 +282,17 @@ static enum member_verdict meet_stranger(struct member *m, int64_t now, const st
 	return MEMBER_STRANGER;
 }
 
+/* One more slot, at any place of the order: nobody else has the same, nor needs to know it. */
+static void draw_place(struct member *m)
+{
+	size_t n = m->n_slots++, at = hash64(&n, sizeof(n), m->opts.seed) % (n + 1);
+
+	ARRAY_RESERVE(m->echo_order, m->echo_order_cap, n + 1);
+	m->echo_order[n] = (uint16_t)n;
+	m->echo_order[n] = m->echo_order[at];
+	m->echo_order[at] = (uint16_t)n;
+}
+
 /* NULL if there are too many. */
 static struct member_peer *peer_new(struct member *m, const char *name)
 {
@@ -296,7 +308,7 @@ static struct member_peer *peer_new(struct member *m, const char *name)
 	p->slot = (uint16_t)slot;
 	m->peers[slot] = p;
 	if (slot == m->n_slots)
-		m->n_slots++;
+		draw_place(m);
 	HASH_ADD_KEYPTR(by_name, m->by_name, p->name, strlen(p->name), p);
 	return p;
 }
@@ -340,10 +352,11 @@ static void hear_echoes(struct member *m, int64_t now, const struct wire_msg *ms
 		if (echo->incarnation == 0)
 			continue;
 		struct member_peer *p = peer_by_incarnation(m, echo->incarnation);
-		if (p && p->state == MEMBER_ALIVE && echo->seq > p->seq &&
-		    echo->seq > p->hearsay_seq) {
+		if (p && p->state == MEMBER_ALIVE && echo->seq > p->hearsay_seq) {
 			p->hearsay_seq = echo->seq;
-			p->heard_ms = now;
+			p->hearsay_ms = now;
+			if (echo->seq > p->seq)
+				p->heard_ms = now;
 		}
 		struct stranger *s =
 			echo->proven ? strangers_find(&m->strangers, echo->incarnation) : NULL;
@@ -423,6 +436,7 @@ static void adopt(struct member *m, int64_t now, const struct wire_msg *msg, str
 	p->heard_bits = UINT64_MAX;
 	HASH_ADD(by_incarnation, m->by_incarnation, incarnation, sizeof(p->incarnation), p);
 	p->hearsay_seq = 0;
+	p->hearsay_ms = now;
 	p->echoed = false;
 	p->heartbeat_ms = m->interval_ms; /* until it says otherwise */
 	p->dead_ms = member_own_dead_ms(m);
@@ -556,11 +570,16 @@ static void echo(const struct member *m, int64_t now, struct member_peer *p, str
 		return;
 	msg->echoes[msg->n++] = (struct wire_echo){ p->incarnation, p->seq, true };
 	p->echoed = true;
+	if (p->seq > p->hearsay_seq) {
+		p->hearsay_seq = p->seq;
+		p->hearsay_ms = now;
+	}
 }
 
 /*
  * Peers that we hear: first those that are new, as they and others wait for that; then, in turn
- * where they are too many for one heartbeat, all.
+ * where they are too many for one heartbeat, all; and those that we have heard since anybody last
+ * said so, if that is long ago.
  */
 static void echo_peers(struct member *m, int64_t now, struct wire_msg *msg)
 {
@@ -572,7 +591,13 @@ static void echo_peers(struct member *m, int64_t now, struct wire_msg *msg)
 	most = msg->n + member_echoes(m);
 	for (size_t i = 0; i < m->n_slots && msg->n < m->echo_room && msg->n < most; i++) {
 		m->echo_next = (start + i + 1) % m->n_slots;
-		echo(m, now, m->peers[(start + i) % m->n_slots], msg);
+		echo(m, now, m->peers[m->echo_order[(start + i) % m->n_slots]], msg);
+	}
+	most = msg->n + MEMBER_OVERDUE_MAX;
+	for (size_t i = 0; i < m->n_slots && msg->n < most; i++) {
+		struct member_peer *p = m->peers[m->echo_order[i]];
+		if (p && member_is_overdue(m, p, now))
+			echo(m, now, p, msg);
 	}
 }
 

@@ -21,6 +21,9 @@ int64_t member_pace_ms(const struct member *m, int64_t now);
 void member_follow_number(struct member *m, int64_t now);
 /* How many peers, beyond those that are new, a heartbeat repeats. */
 size_t member_echoes(const struct member *m);
+/* So many more, which we have heard since anybody last said so, if that is long ago. */
+#define MEMBER_OVERDUE_MAX 6
+bool member_is_overdue(const struct member *m, const struct member_peer *p, int64_t now);
 
 /* What a believed message says of its sender's timing. */
 void member_note_timing(const struct wire_msg *msg, struct member_peer *p);

@@ -13,7 +13,9 @@
  * square.  So beyond SPEAKERS_AT_ONCE (or as many as the interval has milliseconds, if that is
  * more) the interval grows with the number of those that are there: together they say as much as so
  * many would.  And the more there are, the fewer of them each heartbeat repeats: all of them
- * together mention each peer ECHOES_MIN times in an interval at least, which is what hearsay needs.
+ * together mention each peer ECHOES_MIN times in an interval on average.  Hearsay needs that nobody
+ * is left out for long.  So each has an order of its own, as they may all speak at the same moment;
+ * and whom chance leaves out for longer than an interval is mentioned by whoever speaks next.
  * There is nothing to agree on, since each tells its own interval; one that comes or goes changes
  * it by as little as it counts.  What is longer than before is told first, and kept to later.
  */
@@ -30,6 +32,11 @@
 /* What all speakers' heartbeats of one round repeat, and the least of one. */
 #define ECHOES_OF_A_ROUND 420
 #define ECHOES_MIN 6
+/*
+ * In quarters of an interval: how long nobody may have said anything new of one.  Where all speak
+ * at the same moment, it was left out of one round then.
+ */
+#define OVERDUE_QUARTERS 5
 /*
  * A speaker of version 1 that was heard may be there for so long, dead or not.  One that comes back
  * later is heard before it has listened to the end.
@@ -142,6 +149,12 @@ size_t member_echoes(const struct member *m)
 	size_t n = ECHOES_OF_A_ROUND / (1 + member_n_there(m));
 
 	return n > ECHOES_MIN ? n : ECHOES_MIN;
+}
+
+bool member_is_overdue(const struct member *m, const struct member_peer *p, int64_t now)
+{
+	return p->seq > p->hearsay_seq &&
+	       now - p->hearsay_ms >= m->interval_ms * OVERDUE_QUARTERS / 4;
 }
 
 /* ---- what others say ---- */

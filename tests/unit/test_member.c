@@ -441,6 +441,121 @@ static void many_peers_take_turns_in_heartbeats(void **state)
 	member_fini(&m);
 }
 
+/* ---- what many say of each other ---- */
+
+#define CROWD_MAX 100
+
+struct crowd {
+	struct member m[CROWD_MAX];
+	char names[CROWD_MAX][16];
+	size_t n;
+	bool apart; /* the i-th hears nothing of the i-th last */
+};
+
+static void join(struct crowd *c, size_t n, int64_t now)
+{
+	for (; c->n < n; c->n++) {
+		snprintf(c->names[c->n], sizeof(c->names[0]), "node-%zu", c->n);
+		struct member_options o = options_of(c->names[c->n], 1000 + c->n);
+		member_init(&c->m[c->n], &o, now);
+	}
+}
+
+/* All that are due speak at the same moment, and everybody hears it a millisecond later. */
+static void speak(struct crowd *c, int64_t from, int64_t to)
+{
+	static struct wire_msg said[CROWD_MAX];
+	struct member_peer *peer;
+	size_t n_forgotten = 0;
+
+	for (int64_t now = from; now < to; now++) {
+		bool due[CROWD_MAX] = { false };
+		for (size_t i = 0; i < c->n; i++) {
+			member_tick(&c->m[i], now, on_event, &n_forgotten);
+			due[i] = member_beat_due(&c->m[i], now);
+			if (due[i])
+				member_beat(&c->m[i], now, &said[i]);
+		}
+		for (size_t i = 0; i < c->n; i++)
+			for (size_t k = 0; due[i] && k < c->n; k++)
+				if (k != i && (!c->apart || k != c->n - 1 - i))
+					member_receive(&c->m[k], now + 1, &said[i], &peer);
+	}
+}
+
+/*
+ * However many there are, and however they came: one that all but one hear lives for that one, too,
+ * and neither seems deaf to anybody whom it hears.
+ */
+static void whom_others_hear_is_never_given_up(void **state)
+{
+	(void)state;
+	static const size_t cases[][2] = { { 100, 100 }, { 72, 72 }, { 40, 40 }, { 20, 100 } };
+	static struct crowd c;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		memset(&c, 0, sizeof(c));
+		join(&c, cases[i][0], 0);
+		speak(&c, 0, 2000);
+		join(&c, cases[i][1], 2000);
+		speak(&c, 2000, 8000);
+		c.apart = true;
+		speak(&c, 8000, 20000);
+		for (size_t k = 0; k < c.n; k++)
+			for (size_t o = 0; o < c.n; o++) {
+				struct member_peer *p = member_find(&c.m[k], c.names[o]);
+				assert_int_equal(!p, k == o);
+				if (!p)
+					continue;
+				assert_int_equal(p->state, MEMBER_ALIVE);
+				if (o != c.n - 1 - k)
+					assert_false(member_deaf(&c.m[k], p, 20000));
+			}
+		for (size_t k = 0; k < c.n; k++)
+			member_fini(&c.m[k]);
+	}
+}
+
+/* Peer @i says something at @now, and that it has heard all from @from to @to but @but. */
+static void mention(struct member *m, int64_t now, unsigned int i, uint32_t seq, unsigned int from,
+                    unsigned int to, unsigned int but)
+{
+	struct wire_msg msg = { .type = WIRE_HEARTBEAT, .incarnation = 1000 + i, .seq = seq };
+	struct member_peer *peer;
+
+	snprintf(msg.name, sizeof(msg.name), "node-%u", i);
+	for (unsigned int k = from; k < to; k++)
+		if (k != but)
+			msg.echoes[msg.n++] = (struct wire_echo){ 1000 + k, seq, true };
+	assert_int_equal(member_receive(m, now, &msg, &peer), MEMBER_BELIEVED);
+}
+
+/* By chance all others leave out the same one: whoever speaks next does not wait for its turn. */
+static void whom_nobody_mentions_is_mentioned_out_of_turn(void **state)
+{
+	(void)state;
+	for (unsigned int but = 0; but < 100; but += 9) {
+		struct member_options o = options_of("us", 1);
+		struct member m;
+		struct wire_msg beat;
+		bool told = false;
+		member_init(&m, &o, 0);
+		for (unsigned int i = 0; i < 100; i++)
+			come(&m, 1, i, 1, 0);
+		member_beat(&m, 2, &beat);
+		int64_t now = 2 + m.interval_ms * 3 / 2;
+		for (unsigned int i = 0; i < 100; i++)
+			mention(&m, now, i, 2, 0, 0, 0);
+		mention(&m, now, 0, 3, 0, 50, but);
+		mention(&m, now, 1, 3, 50, 100, but);
+		member_beat(&m, now, &beat);
+		assert_true(beat.n <= 7); /* the turn of six more */
+		for (size_t i = 0; i < beat.n; i++)
+			told |= beat.echoes[i].incarnation == 1000 + but;
+		assert_true(told);
+		member_fini(&m);
+	}
+}
+
 /* ---- the interval ---- */
 
 /* What the next heartbeats say, and how far they are apart, after so many. */
@@ -512,6 +627,8 @@ int main(void)
 		cmocka_unit_test(strangers_leave_peers_their_echoes),
 		cmocka_unit_test(one_more_than_can_be_known_takes_no_living_ones_place),
 		cmocka_unit_test(many_peers_take_turns_in_heartbeats),
+		cmocka_unit_test(whom_others_hear_is_never_given_up),
+		cmocka_unit_test(whom_nobody_mentions_is_mentioned_out_of_turn),
 		cmocka_unit_test(the_interval_grows_with_the_number_of_those_that_are_there),
 	};
 
