@@ -35,6 +35,7 @@
 #include "fairlead/hash.h"
 #include "fairlead/ownership.h"
 #include "fairlead/member.h"
+#include "fairlead/spread.h"
 
 #define CLAIMS_NEVER INT64_MAX
 #define CLAIMS_NOBODY MEMBER_PEERS_MAX
@@ -163,13 +164,15 @@ struct claims_table {
 	bool listening;  /* likewise */
 	bool fresh;      /* likewise: its view is */
 	uint8_t refuses; /* as its last heartbeat says: as in l2_snapshot */
-	bool died;       /* and what it held is to be looked at in the next tick */
+	bool knows_moves; /* likewise: it knows WIRE_CLAIM_MOVES */
+	bool died;        /* and what it held is to be looked at in the next tick */
 	/*
 	 * The peer was dead and is back: its former claims count only once it is known to make them
 	 * still.
 	 */
 	bool unconfirmed;
 	bool request; /* we have to ask for its snapshot */
+	int64_t idle_until_ms; /* until when it is not waited for (rebalance.c) */
 	int64_t former_until_ms, recalled_ms;
 	int64_t requested_ms; /* when the peer last asked for our snapshot, 0: never */
 	uint32_t last_seq;    /* of its own last message: a gap is a loss */
@@ -195,6 +198,15 @@ struct claims_table {
  * owns.
  */
 #define CLAIMS_SILENCES 3
+
+/* What was offered to a node, and not taken when the offer ended, at from_ms (untaken.c). */
+struct claims_untaken {
+	struct spread_refusal what;
+	int64_t from_ms, until_ms; /* counts from then until then; 0: unused */
+};
+
+/* So many are remembered: of two Services for each node of a large segment, and of some more. */
+#define CLAIMS_UNTAKEN 64
 
 struct claims {
 	struct claims_options opts;
@@ -241,13 +253,18 @@ struct claims {
 	/* Handing over so that all have their share (rebalance.c). */
 	struct {
 		bool follows;          /* asked is known */
-		bool pass;             /* one was asked for, and is not over */
+		int64_t pass_since_ms; /* when a pass was asked for, */
+		int64_t pass_until_ms; /* which is over then; 0: it is */
 		uint64_t asked;        /* as in l2_rebalance */
 		struct identity after; /* what went last */
 		int64_t look_ms;       /* when to look for what is to go, or NEVER */
 		int64_t handed_ms;     /* when anything was last seen to change hands */
 		int64_t troubled_ms;   /* when something was last seen to be wrong */
+		int awaited;           /* the node whose turn it was last, by its index; */
+		int64_t awaited_ms;    /* and since when */
 	} rebalance;
+	struct claims_untaken untaken[CLAIMS_UNTAKEN];
+	size_t next_untaken;
 	int64_t news_ms; /* since when everything is to be looked at in the next tick, or NEVER */
 
 	uint64_t digest, digest_v4; /* of our claims; of those for IPv4 addresses */

@@ -20,7 +20,8 @@
  * Only where it is asked for, spread_next() says which one is to go elsewhere next: away from a
  * place that is not among those preferred most, from one that owns more than its bound, or to one
  * that owns less than its share divided by 1.25, rounded up.  The last two only if it brings both
- * places nearer to their shares, so there is an end to it.
+ * places nearer to their shares, so there is an end to it.  It passes over places that are
+ * unwilling, or refuse that item; they have their shares all the same.
  */
 
 #include <stdbool.h>
@@ -35,6 +36,8 @@ struct spread_place {
 	uint64_t name_hash;
 	bool live;       /* may be given something, */
 	uint8_t refuses; /* but for items of these families */
+	bool unwilling;  /* is given nothing that another one owns; */
+	bool idle;       /* gives nothing: both for spread_next() alone */
 	uint64_t share;  /* in 2^-32 */
 	/* identities that are there or are to be there; the bound, and with less it may get one */
 	int64_t load, max, min;
@@ -59,6 +62,12 @@ struct spread_item {
 
 enum spread_why { SPREAD_PREFERRED, SPREAD_ABOVE, SPREAD_BELOW };
 
+/* What is not to go from elsewhere to the place of that name. */
+struct spread_refusal {
+	struct identity identity;
+	uint64_t name_hash;
+};
+
 /* An item that is to go from a place to another. */
 struct spread_move {
 	size_t item;
@@ -71,9 +80,11 @@ struct spread {
 	size_t n_places, places_cap;
 	struct spread_item *items;
 	size_t n_items, items_cap;
+	struct spread_refusal *refusals;
+	size_t n_refusals, refusals_cap;
 	struct spread_item **order; /* for spread_all() */
 	size_t order_cap;
-	uint64_t steps; /* candidates that were looked at, ever */
+	uint64_t steps; /* candidates, and by spread_next() items, that were looked at, ever */
 };
 
 /* A place's weight for an identity; the highest comes first. */

@@ -88,6 +88,7 @@ enum wire_type {
 #define WIRE_REFUSES_4 0x02 /* its node would not carry traffic for IPv4 addresses, */
 #define WIRE_REFUSES_6 0x04 /* for IPv6 ones */
 #define WIRE_REFUSES (WIRE_REFUSES_4 | WIRE_REFUSES_6)
+#define WIRE_KNOWS_MOVES 0x08 /* the sender leaves to others what moves to them */
 
 /* "Of that incarnation I last heard that sequence number." */
 struct wire_echo {

@@ -19,6 +19,7 @@ libfairlead_a_SOURCES += \
 	src/claims/start.c \
 	src/claims/strangers.c \
 	src/claims/tables.c \
+	src/claims/untaken.c \
 	src/claims/wire.c
 noinst_HEADERS += \
 	include/fairlead/claims.h \

@@ -62,6 +62,7 @@ void claims_init(struct claims *c, const struct claims_options *opts, struct mem
 	c->name_hash = hash64_str(opts->node, 0);
 	c->start = opts->start ? opts->start : &c->own_start;
 	c->synced = true;
+	c->rebalance.awaited = -1;
 	c->claims_room = WIRE_CLAIM_MAX;
 	c->targets_room = WIRE_TARGET_MAX;
 	c->next_review_ms = c->news_ms = c->rebalance.look_ms = CLAIMS_NEVER;
@@ -217,8 +218,10 @@ void settle(struct claims *c, int64_t now, struct claims_entry *e)
 		action_add(c, CLAIMS_CHANGED, &e->addr);
 	if (e->claimed ? !had : had || e->holder != holder) {
 		e->since_ms = now;
-		if ((had || e->holder != CLAIMS_NOBODY) && (e->claimed || rival))
+		if ((had || e->holder != CLAIMS_NOBODY) && (e->claimed || rival)) {
 			rebalance_saw(c, now);
+			untaken_forget(c, e->claimed ? &e->own.identity : &rival->claim.identity);
+		}
 	}
 	e->holder = holder;
 	entry_prune(c, e);
@@ -386,6 +389,8 @@ void claims_receive(struct claims *c, int64_t now, struct member_peer *p, enum m
 	if (was == MEMBER_DEAD && !is_new)
 		t->unconfirmed = true;
 	nodes_heard(c, now, p, was, is_new, &msg->source);
+	if (is_new || msg->type == WIRE_HEARTBEAT)
+		t->knows_moves = msg->type == WIRE_HEARTBEAT && msg->more & WIRE_KNOWS_MOVES;
 	if (msg->type == WIRE_HEARTBEAT)
 		t->address6 = msg->source.family == 6 ? msg->source : msg->source6;
 	if (!is_new && msg->seq != t->last_seq + 1)
@@ -429,8 +434,10 @@ void claims_peer_event(struct claims *c, int64_t now, struct member_peer *p,
 
 uint8_t claims_more(const struct claims *c)
 {
-	uint8_t more = c->settled ? WIRE_SETTLED : 0;
+	uint8_t more = WIRE_KNOWS_MOVES;
 
+	if (c->settled)
+		more |= WIRE_SETTLED;
 	if (c->view && c->view->refuses4)
 		more |= WIRE_REFUSES_4;
 	if (c->view && c->view->refuses6)

@@ -79,7 +79,8 @@ bool handover_ends(struct claims *c, int64_t now, struct claims_entry *e,
                    const struct member_peer *p)
 {
 	if (!e->offered_until_ms || !p || p->state != MEMBER_ALIVE || !e->want ||
-	    !is_candidate(e->want, c->tables[p->slot].node_index))
+	    !is_candidate(e->want, c->tables[p->slot].node_index) ||
+	    (e->moves && c->tables[p->slot].name_hash != order_goes_to(c, now, e)))
 		return false;
 	if (e->moves) {
 		/* We may own it still, but not before we have asked. */

@@ -156,6 +156,7 @@ static void gather_places(struct claims *c, int64_t now)
 		if (c->view->awaited[i] && !s->places[i].live)
 			o->missing[o->n_missing++] = (uint16_t)i;
 	leave_out_stale(c, now);
+	holds_until(o, untaken_apply(c, now, s));
 }
 
 static int by_identity(const void *a, const void *b)
@@ -415,13 +416,21 @@ size_t rank(struct claims *c, int64_t now, const struct claims_entry *e)
 
 /* ---- what goes from one to another ---- */
 
+uint64_t order_goes_to(struct claims *c, int64_t now, const struct claims_entry *e)
+{
+	find_order(c, now);
+	const struct spread_item *item = &c->order->spread.items[e->item];
+
+	return item->goes && item->at != SPREAD_NOWHERE
+	               ? c->order->spread.places[item->at].name_hash
+	               : 0;
+}
+
 bool order_goes_to_us(struct claims *c, int64_t now, const struct claims_entry *e)
 {
 	struct claims_order *o = c->order;
 
-	find_order(c, now);
-	const struct spread_item *item = &o->spread.items[e->item];
-	if (!item->goes || item->at != o->self)
+	if (order_goes_to(c, now, e) != c->name_hash)
 		return false;
 	for (size_t i = o->begins[e->item]; i < o->begins[e->item + 1]; i++)
 		if (!entitled(o->entries[i]))
@@ -466,21 +475,21 @@ bool order_next_move(struct claims *c, int64_t now, const struct identity *after
 	if (!c->view)
 		return false;
 	find_order(c, now);
-	*ret_move = (struct order_move){ 0 };
+	*ret_move = (struct order_move){ .from = -1 };
 	if (lacks_owners(o))
 		return true;
+	for (size_t i = 0; i < c->member->n_slots; i++)
+		if (c->member->peers[i] && c->tables[i].node_index >= 0)
+			o->spread.places[c->tables[i].node_index].idle =
+				now < c->tables[i].idle_until_ms;
 	for (size_t i = 0; i < o->spread.n_items; i++)
-		o->spread.items[i].stays = false;
-	bool found = spread_next(&o->spread, after, &m);
-	while (found && !is_whole(c, m.item)) {
-		o->spread.items[m.item].stays = true;
-		found = spread_next(&o->spread, after, &m);
-	}
-	if (!found)
+		o->spread.items[i].stays = !is_whole(c, i);
+	if (!spread_next(&o->spread, after, &m))
 		return false;
 	size_t begin = o->begins[m.item];
-	if (m.from == o->self)
-		*ret_move =
-			(struct order_move){ o->entries + begin, o->begins[m.item + 1] - begin };
+	*ret_move = (struct order_move){ .entries = m.from == o->self ? o->entries + begin : NULL,
+		                         .n = o->begins[m.item + 1] - begin,
+		                         .from = m.from,
+		                         .name_hash = o->spread.places[m.to].name_hash };
 	return true;
 }

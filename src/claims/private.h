@@ -8,7 +8,7 @@
  * order.c says whose turn it is, start.c waits for others after a start, gate.c asks the network,
  * rivals.c deals with others that answer, nodes.c asks whether a restarting peer's node is there,
  * handover.c has an owner stay until another one is there, rebalance.c has owners hand over what is
- * beyond their share, stand_in.c answers in the name of a
+ * beyond their share, untaken.c keeps what nobody took of that, stand_in.c answers in the name of a
  * restarting peer, cause.c tells why an address is ours, claims.c decides.
  */
 
@@ -112,14 +112,18 @@ void order_forget(struct claims *c);
 /* What is known of the claims for the entry has changed; @rival: the best of a peer's, or NULL. */
 void order_follow(struct claims *c, int64_t now, struct claims_entry *e,
                   const struct claims_held *rival);
+/* The name's hash of the node to which it goes; 0: it goes to none. */
+uint64_t order_goes_to(struct claims *c, int64_t now, const struct claims_entry *e);
 /* It goes to us, and we may own all that goes with it. */
 bool order_goes_to_us(struct claims *c, int64_t now, const struct claims_entry *e);
-/* What is to go elsewhere so that all have their share. */
+/* What is to go elsewhere so that all have their share, until the order is found anew. */
 struct order_move {
-	struct claims_entry *const *entries; /* until the order is found anew */
-	size_t n;                            /* 0: they are not ours */
+	struct claims_entry *const *entries; /* NULL: not ours */
+	size_t n;
+	int from;           /* a node's index; -1: something is on its way, or has no owner */
+	uint64_t name_hash; /* of the node to which it goes */
 };
-/* False if nothing is; true as well while something is on its way, or has no owner. */
+/* False if nothing is. */
 bool order_next_move(struct claims *c, int64_t now, const struct identity *after,
                      struct order_move *ret_move);
 /* How many living candidates come before us for this address. */
@@ -221,9 +225,26 @@ void rebalance_follow(struct claims *c, int64_t now);
 void rebalance_trouble(struct claims *c, int64_t now);
 /* An address was offered, or has another owner. */
 void rebalance_saw(struct claims *c, int64_t now);
+/* @p offers it to the one to which it goes. */
+void rebalance_offered(struct claims *c, int64_t now, const struct member_peer *p,
+                       const struct claims_entry *e);
 /* Of ours, offered to the one to which it goes: true if it is to stay after all. */
 bool rebalance_ends(struct claims *c, int64_t now, const struct claims_entry *e);
 void rebalance_tick(struct claims *c, int64_t now);
+
+/* ---- untaken.c ---- */
+
+/* Counts from then on, unless somebody else owns it before. */
+void untaken_note(struct claims *c, int64_t from_ms, const struct identity *identity,
+                  uint64_t name_hash);
+/* The Service has another owner. */
+void untaken_forget(struct claims *c, const struct identity *identity);
+/* When all nodes know of the last change in what counts. */
+int64_t untaken_settled_ms(const struct claims *c, int64_t now);
+/* All of it. */
+void untaken_reset(struct claims *c);
+/* Has places passed over; until when that holds. */
+int64_t untaken_apply(const struct claims *c, int64_t now, struct spread *s);
 
 /* ---- cause.c ---- */
 

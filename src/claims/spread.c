@@ -45,6 +45,7 @@ void spread_fini(struct spread *s)
 {
 	free(s->places);
 	free(s->items);
+	free(s->refusals);
 	free(s->order);
 	*s = (struct spread){ 0 };
 }
@@ -133,18 +134,40 @@ static bool goes_before(const struct spread_item *item, const struct spread_plac
 	return over != than_over ? over < than_over : weight > than_weight;
 }
 
+static bool is_refused(const struct spread *s, const struct spread_item *item)
+{
+	for (size_t i = 0; i < s->n_refusals; i++)
+		if (identity_eq(&s->refusals[i].identity, item->identity))
+			return true;
+	return false;
+}
+
+/* Whether the item, which goes, may go to the place; @refused: to some it may not. */
+static bool may_come(const struct spread *s, const struct spread_item *item, bool refused,
+                     uint16_t at)
+{
+	if (at == item->from || s->places[at].unwilling)
+		return false;
+	for (size_t i = 0; refused && i < s->n_refusals; i++)
+		if (s->refusals[i].name_hash == s->places[at].name_hash &&
+		    identity_eq(&s->refusals[i].identity, item->identity))
+			return false;
+	return true;
+}
+
 static uint16_t choose(struct spread *s, const struct spread_item *item)
 {
 	uint16_t best = SPREAD_NOWHERE;
 	uint64_t best_weight = 0;
 	uint32_t best_preference = 0;
+	bool refused = item->goes && is_refused(s, item);
 
 	for (size_t i = 0; i < item->n_candidates; i++) {
 		uint16_t at = item->candidates[i];
 		const struct spread_place *p = &s->places[at];
 		uint32_t preference = preference_of(item, i);
 		if (!spread_may_have(s, item, at) || preference < best_preference ||
-		    (item->goes && at == item->from))
+		    (item->goes && !may_come(s, item, refused, at)))
 			continue;
 		uint64_t weight = spread_weight(item->identity, p->name_hash);
 		if (best != SPREAD_NOWHERE && preference == best_preference &&
@@ -240,6 +263,8 @@ static bool may_go(const struct spread *s, size_t i, struct spread_move *ret)
 	    !is_candidate(item, item->at, &preference))
 		return false;
 	const struct spread_place *from = &s->places[item->at];
+	if (from->idle)
+		return false;
 	*ret = (struct spread_move){ .item = i,
 		                     .from = item->at,
 		                     .why = preference < item->preference ? SPREAD_PREFERRED
@@ -253,15 +278,17 @@ static bool finds_place(struct spread *s, struct spread_move *m)
 {
 	struct spread_item going = s->items[m->item];
 	const struct spread_place *from = &s->places[m->from];
-	uint32_t preference;
+	uint32_t preference, before;
 
 	going.goes = true;
 	going.from = m->from;
 	m->to = choose(s, &going);
-	if (m->to == SPREAD_NOWHERE || m->why == SPREAD_PREFERRED)
-		return m->to != SPREAD_NOWHERE;
+	if (m->to == SPREAD_NOWHERE || !is_candidate(&going, m->to, &preference))
+		return false;
+	if (m->why == SPREAD_PREFERRED)
+		return is_candidate(&going, m->from, &before) && preference > before;
 	const struct spread_place *to = &s->places[m->to];
-	return is_candidate(&going, m->to, &preference) && preference == going.preference &&
+	return preference == going.preference &&
 	       (m->why == SPREAD_ABOVE || to->load < to->min) &&
 	       beyond(from) - beyond(to) > (int64_t)ONE;
 }
@@ -313,6 +340,7 @@ bool spread_next(struct spread *s, const struct identity *after, struct spread_m
 			best = m;
 			found = true;
 		}
+	s->steps += n;
 	if (found)
 		*ret_move = best;
 	return found;

@@ -64,13 +64,6 @@ static struct claims_held *table_find(const struct claims_entry *e, const struct
 	return h;
 }
 
-/* What was to go to a certain node stays, as that did not take it. */
-static bool takes_back(const struct claims_held *h, int64_t now, const struct wire_claim *claim)
-{
-	return h->moves && is_offered(h, now) && claim->epoch == h->claim.epoch &&
-	       !(claim->flags & WIRE_CLAIM_OFFERED);
-}
-
 bool table_put(struct claims *c, int64_t now, struct member_peer *p, const struct wire_claim *claim)
 {
 	struct claims_table *t = &c->tables[p->slot];
@@ -82,8 +75,6 @@ bool table_put(struct claims *c, int64_t now, struct member_peer *p, const struc
 		c->refused++;
 	if (!e || (full && !h))
 		return false;
-	if (h && takes_back(h, now, claim))
-		rebalance_trouble(c, now);
 	if (h)
 		table_drop(c, h);
 	h = xcalloc(1, sizeof(*h));
@@ -172,8 +163,11 @@ void tables_review_synced(struct claims *c)
 static void receive_claim(struct claims *c, int64_t now, struct member_peer *p,
                           const struct wire_claim *claim)
 {
-	if (table_put(c, now, p, claim))
-		settle(c, now, entry_find(c, &claim->addr));
+	if (!table_put(c, now, p, claim))
+		return;
+	settle(c, now, entry_find(c, &claim->addr));
+	if (claim->flags & WIRE_CLAIM_OFFERED && claim->flags & WIRE_CLAIM_MOVES)
+		rebalance_offered(c, now, p, entry_find(c, &claim->addr));
 }
 
 /* @how: CLAIMS_DOUBTED unless the peer is known to have been the only one to answer. */

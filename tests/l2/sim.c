@@ -182,6 +182,19 @@ static size_t say_in_v1(struct sim_node *from, const void *frame, size_t size,
 	return size;
 }
 
+/* What a speaker that knows no moves would have said; its size. */
+static size_t say_without_moves(struct sim_node *from, const void *frame, size_t size,
+                                uint8_t out[static WIRE_FRAME_MAX])
+{
+	struct addr source = sim_node_address(from->index);
+	struct wire_msg msg;
+
+	if (wire_decode(from->key, frame, size, &msg) < 0)
+		return 0;
+	msg.more &= (uint8_t)~WIRE_KNOWS_MOVES;
+	return wire_encode(from->key, &msg, &source, out);
+}
+
 static int on_send(const void *frame, size_t size, void *arg)
 {
 	struct sim_node *from = arg;
@@ -189,10 +202,11 @@ static int on_send(const void *frame, size_t size, void *arg)
 
 	if (!takes(from, size))
 		return -EMSGSIZE;
-	uint8_t v1[WIRE_FRAME_MAX];
-	if (from->v1 && sim_port(frame)) {
-		size = say_in_v1(from, frame, size, v1);
-		frame = v1;
+	uint8_t other[WIRE_FRAME_MAX];
+	if ((from->v1 || from->no_moves) && sim_port(frame)) {
+		size = from->v1 ? say_in_v1(from, frame, size, other)
+		                : say_without_moves(from, frame, size, other);
+		frame = other;
 	}
 	if (size == 0)
 		return 0;

@@ -57,6 +57,7 @@ struct sim_node {
 	 * said to it only that arrives.
 	 */
 	bool v1;
+	bool no_moves;    /* its heartbeats do not tell that it knows WIRE_CLAIM_MOVES */
 	bool ignores_arp; /* its kernel does not answer for its own address */
 	size_t mtu; /* of its interface: larger datagrams are neither sent nor received; 0: any */
 	int64_t paused_until_ms;

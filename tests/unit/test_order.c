@@ -257,6 +257,27 @@ static void news_of_all_peers_are_gathered_once(void **state)
 	assert_in_range(order_steps(&w.claims) - before, 0, 2 * ALL);
 }
 
+/* What is owned in parts stays: however much that is, all is looked through once. */
+static void what_is_split_is_looked_at_once(void **state)
+{
+	(void)state;
+	const size_t n_split = ADDRESSES - 20;
+	struct order_move m;
+
+	for (size_t a = 1; a < n_split; a += 2) {
+		struct wire_claim before = claim_of(a, 1, 0);
+		w.peers[owner_of(a)].digest -= claim_digest(&before);
+		w.peers[owner_of(a)].n_claims--;
+		w.wants[a].identity = w.wants[a - 1].identity;
+		tell(owner_of(a), a, false);
+	}
+	claims_set_wants(&w.claims, w.now, &w.view, w.pointers, ADDRESSES);
+	uint64_t before = order_steps(&w.claims);
+	assert_true(order_next_move(&w.claims, w.now, NULL, &m));
+	assert_int_equal(m.n, 1);
+	assert_in_range(order_steps(&w.claims) - before, ADDRESSES, 2 * ALL);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -265,6 +286,7 @@ int main(void)
 		                                setup, teardown),
 		cmocka_unit_test_setup_teardown(those_that_die_together_are_one_change, setup,
 		                                teardown),
+		cmocka_unit_test_setup_teardown(what_is_split_is_looked_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(news_of_all_peers_are_gathered_once, setup,
 		                                teardown),
 	};

@@ -10,8 +10,9 @@
 #include <stdlib.h>
 
 #include "../l2/sim.h"
-#include "fairlead/spread.h"
 #include "fairlead/mem.h"
+#include "fairlead/spread.h"
+#include "l2/arp.h"
 
 /* What a message is under way, and one turn. */
 #define MOMENT_MS 4
@@ -19,6 +20,8 @@
 #define CALM_MS 60000
 #define CALM_PAST_MS (CALM_MS + 3000)
 #define OFFER_MS 1000
+/* For how long a node that took none of two Services is offered none. */
+#define UNWILLING_MS 300000
 
 static struct sim sim;
 
@@ -64,9 +67,16 @@ static size_t owned(size_t node)
 	return n;
 }
 
-/* Runs in small steps until that many have changed hands, or that time is over. */
+/*
+ * Runs in small steps until that many have changed hands, or that time is over; nothing is handed
+ * over in the first part of the minute for which nothing may have been wrong.
+ */
 static void run_until(size_t changes, int64_t ms)
 {
+	if (ms > CALM_MS && sim_total_changes(&sim) == 0) {
+		sim_run(&sim, CALM_MS - 5000);
+		ms -= CALM_MS - 5000;
+	}
 	for (int64_t end = sim.now + ms; sim.now < end && sim_total_changes(&sim) < changes;)
 		sim_run(&sim, 1);
 }
@@ -422,22 +432,92 @@ static void set_eligible(size_t node, bool eligible)
 	sim_publish(&sim, node);
 }
 
-/* Only the one to which it goes takes it: where that may not have it yet, it stays. */
-static void what_nobody_takes_stays_and_stops_it(void **state)
+/*
+ * Only the one to which it goes takes it: where that may not have it yet, it stays, and is offered
+ * to it again after a while.
+ */
+static void what_nobody_takes_stays(void **state)
 {
 	(void)state;
 	settled(6, 3, 24);
 	set_eligible(0, false);
 	ask_for(600, 0);
-	sim_run(&sim, CALM_PAST_MS + OFFER_MS);
+	sim_run(&sim, CALM_PAST_MS + 10 * OFFER_MS);
 	set_eligible(0, true);
-	sim_run(&sim, CALM_MS - 10000);
+	sim_run(&sim, UNWILLING_MS - 20 * OFFER_MS);
 	assert_int_equal(sim_total_changes(&sim), 0);
 	assert_int_equal(sim.worst_none_ms, 0);
 	assert_int_equal(sim.worst_several_ms, 0);
-	sim_run(&sim, 20000);
+	sim_run(&sim, 20 * OFFER_MS);
 	assert_shared();
 	sim_fini(&sim);
+}
+
+/* A node that can take nothing, which it alone knows, keeps nothing from the others. */
+static void one_that_can_take_nothing_stops_nobody(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 0; seed < 2; seed++) {
+		sim_init(&sim, seed, 4, 48);
+		for (size_t a = 0; a < 48; a++)
+			sim.nodes[3].wants[a].eligible = false;
+		for (size_t i = 0; i < 4; i++)
+			sim_start(&sim, i);
+		sim_run(&sim, 5000);
+		node_returns(0);
+		ask_for(seed ? 600 : 0, 1);
+		sim_run(&sim, CALM_PAST_MS + 30 * OFFER_MS);
+		assert_int_equal(owned(3), 0);
+		for (size_t i = 0; i < 3; i++)
+			assert_in_range(owned(i), 10, 20);
+		assert_without_a_break();
+		/* When it is asked again, nothing else comes of it. */
+		sim_observe(&sim);
+		sim_run(&sim, UNWILLING_MS + CALM_MS);
+		assert_int_equal(sim_total_changes(&sim), 0);
+		sim_fini(&sim);
+	}
+}
+
+/* Likewise a Service that cannot go, though it is the first to go. */
+static void one_that_cannot_go_stops_nobody(void **state)
+{
+	(void)state;
+	static const uint32_t weights[] = { 10, 0, 0 };
+
+	sim_init(&sim, 7, 3, 24);
+	for (size_t i = 0; i < 3; i++) {
+		sim.nodes[i].wants[5].preferences = weights;
+		sim.nodes[i].wants[5].preference = weights[i];
+	}
+	sim.nodes[0].wants[5].eligible = false;
+	for (size_t i = 0; i < 3; i++)
+		sim_start(&sim, i);
+	sim_run(&sim, 5000);
+	node_returns(0);
+	ask_for(600, 0);
+	sim_run(&sim, CALM_PAST_MS + 15 * OFFER_MS);
+	assert_shared();
+	assert_without_a_break();
+	sim_fini(&sim);
+}
+
+/* Nor does a node that offers nothing, for reasons that it alone knows. */
+static void one_that_gives_nothing_stops_nobody(void **state)
+{
+	(void)state;
+	for (size_t silent = 1; silent < 3; silent++) {
+		settled(7, 3, 24);
+		ask_for(600, 0);
+		sim.nodes[silent].view.rebalance.per_minute = 0;
+		sim_publish(&sim, silent);
+		size_t had = owned(silent);
+		sim_run(&sim, 2 * CALM_PAST_MS + 15 * OFFER_MS);
+		assert_int_equal(owned(silent), had);
+		assert_in_range(owned(0), 4, 10);
+		assert_without_a_break();
+		sim_fini(&sim);
+	}
 }
 
 /* One that nobody takes keeps none of the others. */
@@ -453,6 +533,76 @@ static void another_one_is_next(void **state)
 	assert_in_range(owned(0), 5, 6);
 	assert_int_equal(sim_owner(&sim, 0), 1);
 	assert_int_equal(sim.worst_none_ms, 0);
+	sim_fini(&sim);
+}
+
+/* What was asked for once, and came to nothing, does not begin when it is long forgotten. */
+static void what_came_to_nothing_is_over_everywhere(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 0; seed < 2; seed++) {
+		settled(seed, 3, 24);
+		set_eligible(0, false);
+		ask_for(0, 1);
+		sim_run(&sim, CALM_PAST_MS + 5 * OFFER_MS);
+		set_eligible(0, true);
+		sim_run(&sim, 2 * CALM_PAST_MS);
+		sim_stop(&sim, 1, L2_STOP_YIELD);
+		sim_run(&sim, 5000);
+		sim_start(&sim, 1);
+		sim_run(&sim, 5000);
+		sim_observe(&sim);
+		sim_run(&sim, UNWILLING_MS);
+		assert_int_equal(sim_total_changes(&sim), 0);
+		sim_fini(&sim);
+	}
+}
+
+/* Nor does one go on after a node that left, or came. */
+static void who_leaves_ends_a_pass(void **state)
+{
+	(void)state;
+	settled(5, 4, 40);
+	ask_for(0, 1);
+	run_until(2, 2 * CALM_MS);
+	sim_stop(&sim, 3, L2_STOP_YIELD);
+	sim_run(&sim, 3000);
+	sim_start(&sim, 3);
+	sim_run(&sim, 3000);
+	sim_observe(&sim);
+	sim_run(&sim, 2 * CALM_PAST_MS);
+	assert_int_equal(sim_total_changes(&sim), 0);
+	sim_fini(&sim);
+}
+
+/* What its owner would be asked for is not begun when it has to wait for too long. */
+static void a_pass_that_nobody_begins_ends(void **state)
+{
+	(void)state;
+	settled(5, 3, 24);
+	sim.nodes[0].no_moves = true;
+	sim_run(&sim, 200);
+	ask_for(0, 1);
+	sim_run(&sim, 2 * CALM_PAST_MS);
+	sim.nodes[0].no_moves = false;
+	sim_run(&sim, 2 * CALM_PAST_MS);
+	assert_int_equal(sim_total_changes(&sim), 0);
+	sim_fini(&sim);
+}
+
+/* Who does not know what goes to one node alone would take it. */
+static void nothing_moves_while_some_do_not_know_it(void **state)
+{
+	(void)state;
+	settled(4, 3, 24);
+	sim.nodes[0].no_moves = true;
+	sim_run(&sim, 200);
+	ask_for(600, 0);
+	sim_run(&sim, CALM_PAST_MS + 10000);
+	assert_int_equal(sim_total_changes(&sim), 0);
+	sim.nodes[0].no_moves = false;
+	sim_run(&sim, 10000);
+	assert_shared();
 	sim_fini(&sim);
 }
 
@@ -533,7 +683,7 @@ static void lost_messages_make_no_break(void **state)
 }
 
 /* What it says has the claim of an offer. */
-static bool is_offering(size_t node)
+static bool is_offering(size_t node, struct addr *ret_addr)
 {
 	bool offers = false;
 
@@ -543,8 +693,11 @@ static bool is_offering(size_t node)
 	while (sim.n_recorded > 0) {
 		struct sim_frame *f = &sim.recorded[--sim.n_recorded];
 		struct wire_msg msg;
-		offers |= wire_decode(sim.nodes[node].key, f->data, f->size, &msg) == 0 &&
-		          msg.type == WIRE_DELTA && (msg.claims[0].flags & WIRE_CLAIM_MOVES);
+		if (wire_decode(sim.nodes[node].key, f->data, f->size, &msg) == 0 &&
+		    msg.type == WIRE_DELTA && (msg.claims[0].flags & WIRE_CLAIM_MOVES)) {
+			offers = true;
+			*ret_addr = msg.claims[0].addr;
+		}
 		free(f->data);
 	}
 	return offers;
@@ -558,13 +711,38 @@ static void a_drain_comes_before(void **state)
 		settled(seed, 3, 24);
 		set_eligible(0, false);
 		ask_for(600, 0);
-		while (!is_offering(1))
+		struct addr addr;
+		while (!is_offering(1, &addr))
 			sim_run(&sim, 1);
 		set_eligible(1, false);
 		sim_run(&sim, OFFER_MS);
 		for (size_t a = 0; a < 24; a++)
 			assert_int_equal(sim_owner(&sim, a), 2);
 		assert_without_a_break();
+		sim_fini(&sim);
+	}
+}
+
+/* Only the one to which it goes takes it: what is said in another's name ends nothing. */
+static void others_announcements_end_no_offer(void **state)
+{
+	(void)state;
+	for (size_t node = 0; node < 3; node += 2) {
+		uint8_t frame[ARP_FRAME_SIZE];
+		struct addr addr;
+		settled(6, 3, 24);
+		set_eligible(0, false);
+		ask_for(600, 0);
+		while (!is_offering(1, &addr))
+			sim_run(&sim, 1);
+		struct arp_packet p = arp_gratuitous(sim.nodes[node].mac, &addr, ARP_REQUEST);
+		arp_encode(&p, frame);
+		sim_inject(&sim, 1, frame, sizeof(frame));
+		sim_run(&sim, 3);
+		size_t a = 0;
+		while (!addr_eq(sim_address(a), &addr))
+			a++;
+		assert_int_equal(sim_owner(&sim, a), node ? 1 : -1);
 		sim_fini(&sim);
 	}
 }
@@ -584,12 +762,20 @@ int main(void)
 		cmocka_unit_test(preferred_nodes_get_theirs_back),
 		cmocka_unit_test(a_death_stops_it_for_a_while),
 		cmocka_unit_test(a_death_ends_a_pass),
-		cmocka_unit_test(what_nobody_takes_stays_and_stops_it),
+		cmocka_unit_test(what_nobody_takes_stays),
+		cmocka_unit_test(one_that_can_take_nothing_stops_nobody),
+		cmocka_unit_test(one_that_cannot_go_stops_nobody),
+		cmocka_unit_test(one_that_gives_nothing_stops_nobody),
+		cmocka_unit_test(what_came_to_nothing_is_over_everywhere),
+		cmocka_unit_test(who_leaves_ends_a_pass),
+		cmocka_unit_test(a_pass_that_nobody_begins_ends),
+		cmocka_unit_test(nothing_moves_while_some_do_not_know_it),
 		cmocka_unit_test(another_one_is_next),
 		cmocka_unit_test(nothing_moves_while_the_segment_is_apart),
 		cmocka_unit_test(a_conflict_stops_it),
 		cmocka_unit_test(lost_messages_make_no_break),
 		cmocka_unit_test(a_drain_comes_before),
+		cmocka_unit_test(others_announcements_end_no_offer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
