@@ -159,11 +159,11 @@ struct claims_table {
 	size_t n; /* without former ones */
 	uint64_t digest;
 	uint64_t name_hash;
-	int node_index;  /* in the snapshot's nodes, -1 if not there */
-	bool synced;     /* as the peer's last message says */
-	bool listening;  /* likewise */
-	bool fresh;      /* likewise: its view is */
-	uint8_t refuses; /* as its last heartbeat says: as in l2_snapshot */
+	int node_index;   /* in the snapshot's nodes, -1 if not there */
+	bool synced;      /* as the peer's last message says */
+	bool listening;   /* likewise */
+	bool fresh;       /* likewise: its view is */
+	uint8_t refuses;  /* as its last heartbeat says: as in l2_snapshot */
 	bool knows_moves; /* likewise: it knows WIRE_CLAIM_MOVES */
 	bool died;        /* and what it held is to be looked at in the next tick */
 	/*
@@ -171,7 +171,7 @@ struct claims_table {
 	 * still.
 	 */
 	bool unconfirmed;
-	bool request; /* we have to ask for its snapshot */
+	bool request;          /* we have to ask for its snapshot */
 	int64_t idle_until_ms; /* until when it is not waited for (rebalance.c) */
 	int64_t former_until_ms, recalled_ms;
 	int64_t requested_ms; /* when the peer last asked for our snapshot, 0: never */

@@ -19,8 +19,8 @@
  * A node that offers nothing for CALM_MS though it is its turn, for reasons that it alone knows, is
  * not waited for any longer.
  *
- * A pass that was asked for once ends where something is wrong, and where nothing is to go any more.
- * Not all notice either, or at once; so it also ends wherever nothing was offered for PASS_IDLE_MS.
+ * A pass that was asked for once ends where something is wrong, which not all may notice; and
+ * wherever nothing was offered for PASS_IDLE_MS.
  */
 #include "claims/private.h"
 
@@ -37,8 +37,7 @@
 
 static bool in_pass(const struct claims *c, int64_t now)
 {
-	return now < c->rebalance.pass_until_ms &&
-	       c->calm_since_ms <= c->rebalance.pass_since_ms;
+	return now < c->rebalance.pass_until_ms && c->calm_since_ms <= c->rebalance.pass_since_ms;
 }
 
 static unsigned int per_minute(const struct claims *c, int64_t now)
@@ -177,7 +176,6 @@ void rebalance_tick(struct claims *c, int64_t now)
 	if (turn > now || !sees_all(c, now))
 		return;
 	if (!order_next_move(c, now, &c->rebalance.after, &m)) {
-		c->rebalance.pass_until_ms = 0;
 		c->rebalance.after = (struct identity){ 0 };
 	} else if (m.entries) {
 		hand_over(c, now, &m);

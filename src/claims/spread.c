@@ -288,8 +288,7 @@ static bool finds_place(struct spread *s, struct spread_move *m)
 	if (m->why == SPREAD_PREFERRED)
 		return is_candidate(&going, m->from, &before) && preference > before;
 	const struct spread_place *to = &s->places[m->to];
-	return preference == going.preference &&
-	       (m->why == SPREAD_ABOVE || to->load < to->min) &&
+	return preference == going.preference && (m->why == SPREAD_ABOVE || to->load < to->min) &&
 	       beyond(from) - beyond(to) > (int64_t)ONE;
 }
 

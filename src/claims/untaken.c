@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Offers that the node to which they went did not take: it has no rules for that Service yet, or
- * none of that family, no interface in the subnet, or did not hear of it.  Only that node knows; but
- * all see an offer and no claim that follows.  So for a while all leave out that Service for that
- * node, and for a shorter one that node once it did not take two Services; and find the same next
- * one.  Where somebody missed an offer, two may expect different ones next, and wait for each other
- * in vain until rebalance.c has them wait no longer.
+ * none of that family, no interface in the subnet, or did not hear of it.  Only that node knows;
+ * but all see an offer and no claim that follows.  So for a while all leave out that Service for
+ * that node, and for a shorter one that node once it did not take two Services; and find the same
+ * next one.  Where somebody missed an offer, two may expect different ones next, and wait for each
+ * other in vain until rebalance.c has them wait no longer.
  *
  * Whenever a peer comes or goes all begin anew: who is new knows nothing of what was before.
  */
@@ -118,7 +118,6 @@ int64_t untaken_apply(const struct claims *c, int64_t now, struct spread *s)
 			s->refusals[s->n_refusals++] = u->what;
 	}
 	for (size_t i = 0; s->n_refusals > 1 && i < s->n_places; i++)
-		s->places[i].unwilling =
-			is_unwilling(c, now, s->places[i].name_hash, &change_ms);
+		s->places[i].unwilling = is_unwilling(c, now, s->places[i].name_hash, &change_ms);
 	return change_ms;
 }

@@ -2,7 +2,8 @@
 /*
  * What `fairlead rebalance` would have speakers do: from what each tells of its own part, by the
  * rule that they go by (spread.h).  What they alone know is left out: which of them is about to
- * come or go, what else is wrong on the segment, and where somebody else may have an address.
+ * come or go, what else is wrong on the segment, where somebody else may have an address, and what
+ * was offered and not taken.
  */
 #include "config.h"
 

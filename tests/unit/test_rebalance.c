@@ -13,6 +13,7 @@
 #include "fairlead/mem.h"
 #include "fairlead/spread.h"
 #include "l2/arp.h"
+#include "l2/segment_private.h"
 
 /* What a message is under way, and one turn. */
 #define MOMENT_MS 4
@@ -520,6 +521,23 @@ static void one_that_gives_nothing_stops_nobody(void **state)
 	}
 }
 
+/* What its owner had better keep, as somebody else answers for it, keeps none of the others. */
+static void what_two_have_stays(void **state)
+{
+	(void)state;
+	settled(7, 2, 12);
+	struct claims_entry *e = sim.nodes[1].segment->claims.entries;
+	while (!addr_eq(&e->addr, sim_address(0)))
+		e = e->hh.next;
+	e->two_owners = true;
+	e->rival_until_ms = INT64_MAX;
+	ask_for(600, 0);
+	sim_run(&sim, CALM_PAST_MS + 10 * OFFER_MS);
+	assert_in_range(owned(0), 5, 6);
+	assert_int_equal(sim_owner(&sim, 0), 1);
+	sim_fini(&sim);
+}
+
 /* One that nobody takes keeps none of the others. */
 static void another_one_is_next(void **state)
 {
@@ -770,6 +788,7 @@ int main(void)
 		cmocka_unit_test(who_leaves_ends_a_pass),
 		cmocka_unit_test(a_pass_that_nobody_begins_ends),
 		cmocka_unit_test(nothing_moves_while_some_do_not_know_it),
+		cmocka_unit_test(what_two_have_stays),
 		cmocka_unit_test(another_one_is_next),
 		cmocka_unit_test(nothing_moves_while_the_segment_is_apart),
 		cmocka_unit_test(a_conflict_stops_it),
