@@ -71,11 +71,11 @@ struct member_peer {
 	uint32_t seq; /* the highest heard from itself */
 	/* Of its messages up to that one: bit n is whether the n-th last was heard. */
 	uint64_t heard_bits;
-	uint64_t n_lost;      /* that were not heard at all, or too late; of all its incarnations */
+	uint64_t n_lost; /* that were not heard at all, or too late; of all its incarnations */
 	/* the highest that anybody has said he heard, ourselves included, and since when that is */
 	uint32_t hearsay_seq;
 	int64_t hearsay_ms;
-	int64_t heard_ms;     /* by us or by others */
+	int64_t heard_ms;          /* by us or by others */
 	int64_t heard_directly_ms; /* by us */
 	int64_t hears_us_ms;       /* when we sent the last thing that it is known to have heard */
 	int64_t restart_until_ms;
