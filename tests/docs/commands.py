@@ -355,6 +355,8 @@ ROWS: tuple[Row, ...] = (
     ),
     *_rows(
         "docs/running.md",
+        # The lab's daemons are no Pods, and their dumps are for their own nodes.
+        ("fairlead sysdump", {"status": 1}),
         ("fairlead move SERVICE …", _by("tests/e2e/test_moves.py::test_a_service_moves_where_it_is_sent")),
         ("fairlead reserve SERVICE ADDRESS", _by("tests/cli/golden: check reserve reserve shop/web 192.168.1.244")),
         ("fairlead rebalance", _by("tests/e2e/test_rebalance.py::test_a_node_that_returns_gets_its_share")),
@@ -383,6 +385,10 @@ ROWS: tuple[Row, ...] = (
         ("fairlead test", _by("tests/e2e/test_command_test.py::test_all_is_well")),
         ("fairlead help COMMAND", {"words": ("plan",)}),
         ("curl -X PUT -d debug localhost:17482/loglevel", {"on": "node1"}),
+    ),
+    *_rows(
+        "docs/conformance.md",
+        ("tests/upstream run --vm", _never("it takes hours; the nightly run does it")),
     ),
     *_rows(
         "docs/testing.md",
