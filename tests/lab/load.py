@@ -23,6 +23,10 @@ class Outcome:
     pod: str  # who answered; empty if nobody did
     error: str  # why not
 
+    @property
+    def was_reset(self) -> bool:
+        return self.error == os.strerror(errno.ECONNRESET)
+
 
 class Load:
     """GETs from a namespace, each on a connection of its own; without a whole answer after `timeout` it has failed.
