@@ -15,9 +15,9 @@
  * another answers for an address, or a claim is lost, it waits until nothing of that has happened
  * for CALM_MS.  Nor does anything go while an address has no owner: a node that finds one in use by
  * a stranger knows that alone, but all know that nobody has it.  What is offered and not taken
- * stays, and for a while does not go there again (untaken.c): the next one is another. 
- * A node that offers nothing for CALM_MS though it is its turn, for reasons that it alone knows, is
- * not waited for any longer.
+ * stays, and for a while does not go there again (untaken.c): the next one is another.  A node that
+ * offers nothing for CALM_MS though it is its turn, for reasons that it alone knows, is not waited
+ * for any longer.
  *
  * A pass that was asked for once ends where something is wrong, which not all may notice; and
  * wherever nothing was offered for PASS_IDLE_MS.
