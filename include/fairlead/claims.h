@@ -253,8 +253,8 @@ struct claims {
 	/* Handing over so that all have their share (rebalance.c). */
 	struct {
 		bool follows;          /* asked is known */
-		int64_t pass_since_ms; /* when a pass was asked for, */
-		int64_t pass_until_ms; /* which is over then; 0: it is */
+		int64_t pass_until_ms; /* when the pass that was asked for is over; 0: it is */
+		int64_t pass_began_ms; /* when something was first offered in it; 0: not yet */
 		uint64_t asked;        /* as in l2_rebalance */
 		struct identity after; /* what went last */
 		int64_t look_ms;       /* when to look for what is to go, or NEVER */

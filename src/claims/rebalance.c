@@ -19,8 +19,9 @@
  * offers nothing for CALM_MS though it is its turn, for reasons that it alone knows, is not waited
  * for any longer.
  *
- * A pass that was asked for once ends where something is wrong, which not all may notice; and
- * wherever nothing was offered for PASS_IDLE_MS.
+ * A pass that was asked for once waits for that, too, as whoever asks may do so a moment before all
+ * have noticed what came or went.  Once it has begun it ends where something is wrong, which not
+ * all may notice; and wherever nothing was offered for PASS_IDLE_MS.
  */
 #include "claims/private.h"
 
@@ -37,7 +38,8 @@
 
 static bool in_pass(const struct claims *c, int64_t now)
 {
-	return now < c->rebalance.pass_until_ms && c->calm_since_ms <= c->rebalance.pass_since_ms;
+	return now < c->rebalance.pass_until_ms &&
+	       (!c->rebalance.pass_began_ms || c->calm_since_ms <= c->rebalance.pass_began_ms);
 }
 
 static unsigned int per_minute(const struct claims *c, int64_t now)
@@ -58,7 +60,7 @@ void rebalance_follow(struct claims *c, int64_t now)
 
 	/* What was asked for before this segment was joined is none of its affair. */
 	if (c->rebalance.follows && r->asked != c->rebalance.asked) {
-		c->rebalance.pass_since_ms = now;
+		c->rebalance.pass_began_ms = 0;
 		c->rebalance.pass_until_ms = now + PASS_IDLE_MS;
 		untaken_reset(c);
 	}
@@ -70,7 +72,8 @@ void rebalance_follow(struct claims *c, int64_t now)
 void rebalance_trouble(struct claims *c, int64_t now)
 {
 	c->rebalance.troubled_ms = now;
-	c->rebalance.pass_until_ms = 0;
+	if (c->rebalance.pass_began_ms)
+		c->rebalance.pass_until_ms = 0;
 }
 
 void rebalance_saw(struct claims *c, int64_t now)
@@ -82,8 +85,11 @@ static void note_offer(struct claims *c, int64_t now, const struct identity *ide
                        uint64_t name_hash)
 {
 	rebalance_saw(c, now);
-	if (in_pass(c, now))
+	if (in_pass(c, now)) {
 		c->rebalance.pass_until_ms = now + PASS_IDLE_MS;
+		if (!c->rebalance.pass_began_ms)
+			c->rebalance.pass_began_ms = now;
+	}
 	if (name_hash)
 		untaken_note(c, now + CLAIMS_OFFER_MS, identity, name_hash);
 }

@@ -411,6 +411,33 @@ static void a_death_stops_it_for_a_while(void **state)
 	sim_fini(&sim);
 }
 
+/* One that was asked for before all had noticed that something came or went waits, and is made. */
+static void what_is_wrong_before_a_pass_begins_puts_it_off(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 0; seed < 4; seed++) {
+		sim_use_family(seed % 2 ? 6 : 4);
+		settled(seed, 4, 40);
+		ask_for(0, 1);
+		sim_run(&sim, 20000);
+		if (seed < 2) {
+			sim_kill(&sim, 3);
+		} else {
+			sim_stop(&sim, 3, L2_STOP_YIELD);
+			sim_run(&sim, 3000);
+			sim_start(&sim, 3);
+		}
+		sim_run(&sim, 3000);
+		sim_observe(&sim);
+		sim_run(&sim, CALM_MS - 5000);
+		assert_int_equal(sim_total_changes(&sim), 0);
+		sim_run(&sim, 40 * 1200);
+		assert_in_range(owned(0), 8, 12);
+		assert_without_a_break();
+		sim_fini(&sim);
+	}
+}
+
 /* What was asked for once is over then. */
 static void a_death_ends_a_pass(void **state)
 {
@@ -779,6 +806,7 @@ int main(void)
 		cmocka_unit_test(addresses_of_one_service_move_together),
 		cmocka_unit_test(preferred_nodes_get_theirs_back),
 		cmocka_unit_test(a_death_stops_it_for_a_while),
+		cmocka_unit_test(what_is_wrong_before_a_pass_begins_puts_it_off),
 		cmocka_unit_test(a_death_ends_a_pass),
 		cmocka_unit_test(what_nobody_takes_stays),
 		cmocka_unit_test(one_that_can_take_nothing_stops_nobody),
