@@ -34,6 +34,8 @@ KEY = "a key for tests"
 PORTS = [struct.pack("!H", port) for port in (7473, 7474)]
 # Where the answer to a probe is all that keeps a second owner away, it may be late: the switch is a program.
 PATIENT_MS = 250
+# Where for a long time nothing may be wrong: a machine that stands still for a second makes no dead node.
+CALM_MULTIPLIER = 20
 PACKET_OUTGOING = 4
 REQUEST_EVERY = 0.004
 # A failure tells what the nodes said about an address so long before the first request with two answers, and after it.
@@ -206,8 +208,9 @@ class State:
 class Node:
     """A program that owns addresses, or none at the moment."""
 
-    def __init__(self, family: Family, name: str, key: str, probe_ms: int) -> None:
-        self.family, self.name, self.key, self.probe_ms = family, name, key, probe_ms
+    def __init__(self, family: Family, name: str, key: str, probe_ms: int, multiplier: int = 5) -> None:
+        self.family, self.name, self.key = family, name, key
+        self.timing = [str(probe_ms), str(multiplier)]
         self.namespace = PREFIX + name
         self.mac = ""
         self._popen: subprocess.Popen[str] | None = None
@@ -215,7 +218,7 @@ class Node:
     def start(self) -> None:
         program = Path(os.environ.get("FAIRLEAD_BUILD", SOURCE / "build")) / "tests/l2/l2node"
         wants = [self.family.addresses[0], str(len(self.family.addresses))]
-        argv = [str(program), self.name, ",".join(NAMES), self.key, *wants, str(self.probe_ms)]
+        argv = [str(program), self.name, ",".join(NAMES), self.key, *wants, *self.timing]
         with netns.entered(self.namespace), urgent():
             self._popen = subprocess.Popen(
                 argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
@@ -328,8 +331,11 @@ class Wire(Segment):
         keys: dict[str, str] | None = None,
         probe_ms: int = 25,
         second_legs: tuple[str, ...] = (),
+        multiplier: int = 5,
     ) -> None:
-        super().__init__(family, {n: Node(family, n, (keys or {}).get(n, KEY), probe_ms) for n in names})
+        super().__init__(
+            family, {n: Node(family, n, (keys or {}).get(n, KEY), probe_ms, multiplier) for n in names}
+        )
         for node in self.nodes.values():
             netns.create(node.namespace)
             netns.configure(node.namespace, ["link set lo up"])

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from l2wire import FAMILIES, NAMES, PATIENT_MS, Family, Wire, is_copy, is_message, payload_at
+from l2wire import CALM_MULTIPLIER, FAMILIES, NAMES, PATIENT_MS, Family, Wire, is_copy, is_message, payload_at
 
 from lab import netns
 from lab.waiting import wait_for
@@ -189,8 +189,10 @@ def test_who_is_no_longer_eligible_hands_over(wire: Wire) -> None:
     assert sum(wire.probes(name, address, began) for name in ("b", "c")) == 0
 
 
-def test_who_returns_gets_its_share_when_it_is_asked_for(wire: Wire) -> None:
+def test_who_returns_gets_its_share_when_it_is_asked_for(make_wire: Callable[..., Wire]) -> None:
     """Only then; and the owners before answer until it does."""
+    wire = make_wire(multiplier=CALM_MULTIPLIER)
+    wire.wait_agreed()
     wire.nodes["a"].signal(signal.SIGKILL)
     wire.wait_owners()
     wire.nodes["a"].start()

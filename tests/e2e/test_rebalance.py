@@ -29,7 +29,8 @@ def both_families(lab: Lab) -> None:
     dual.add_lan(lab)
     for pod in PODS:
         dual.add_pod(lab, pod)
-    config = {"data": {"config": json.dumps({"address-pools": [BOTH]})}}
+    # A machine that stands still for a moment makes no dead node.
+    config = {"data": {"config": json.dumps({"address-pools": [BOTH], "failover": "calm"})}}
     lab.api.patch("ConfigMap", "fairlead", config, "fairlead-system")
 
 

@@ -5,7 +5,7 @@
  * A speaker's layer 2 alone, for tests in network namespaces: wants a few addresses, and tells who
  * owns them.
  *
- *	l2node NODE NODES KEY FIRST_ADDRESS COUNT PROBE_MS
+ *	l2node NODE NODES KEY FIRST_ADDRESS COUNT PROBE_MS MULTIPLIER
  *
  * NODES is the comma-separated, sorted list of all nodes; an empty KEY is none.  Commands on stdin,
  * a line each: `eligible ADDRESS 0|1`, `rebalance PER_MINUTE ASKED`, `states`, `stats`, `peers`,
@@ -221,14 +221,15 @@ int main(int argc, char **argv)
 	struct wants w = { .list = NULL };
 	struct err e = ERR_INIT;
 
-	if (argc != 7 || !fill_wants(&w, argv[2], argv[4], strtoul(argv[5], NULL, 10))) {
-		fprintf(stderr, "usage: l2node NODE NODES KEY FIRST_ADDRESS COUNT PROBE_MS\n");
+	if (argc != 8 || !fill_wants(&w, argv[2], argv[4], strtoul(argv[5], NULL, 10))) {
+		fprintf(stderr, "usage: l2node NODE NODES KEY FIRST_ADDRESS COUNT PROBE_MS MULTIPLIER\n");
 		return 2;
 	}
 	struct l2_options opts = { .node = argv[1],
 		                   .key = (const uint8_t *)argv[3],
 		                   .key_size = strlen(argv[3]),
-		                   .timing = { 70, 5, (int)strtoul(argv[6], NULL, 10) },
+		                   .timing = { 70, (int)strtoul(argv[7], NULL, 10),
+		                               (int)strtoul(argv[6], NULL, 10) },
 		                   .restart_hold_ms = 5000,
 		                   .first_use_probe = true };
 	struct sigaction sa = { .sa_handler = on_sigterm };
