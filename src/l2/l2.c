@@ -47,6 +47,8 @@
 #define PUBLISH_PEERS_MS 100
 #define TROUBLES_MS 1000
 #define IDLE_MS 1000
+/* Longer than a message takes to a node that is busy. */
+#define LINGER_MS 50
 
 /* What holds for all addresses: one for as long as that stays as it is. */
 struct terrain {
@@ -336,6 +338,23 @@ static void turn(struct l2 *l2)
 	publish(l2, now);
 }
 
+/*
+ * Who stands in for us hears of it a moment later; what is asked until then is still answered here,
+ * and what both answer is the same.
+ */
+static void linger(struct l2 *l2)
+{
+	struct pollfd fds[ATTACH_SEGMENTS_MAX];
+	size_t n = l2->attach.n;
+
+	for (int64_t end = clock_ms() + LINGER_MS, now; (now = clock_ms()) < end;) {
+		for (size_t i = 0; i < n; i++)
+			fds[i] = poll_of(l2->attach.list[i], LINK_NEIGHBORS);
+		if (poll(fds, n, (int)(end - now)) > 0)
+			receive(l2, now, fds, n, receive_neighbors);
+	}
+}
+
 static void *run(void *arg)
 {
 	struct l2 *l2 = arg;
@@ -345,6 +364,8 @@ static void *run(void *arg)
 	for (size_t i = 0; i < l2->attach.n; i++)
 		segment_farewell(l2->attach.list[i]->segment, clock_ms(),
 		                 l2->stopping == STOP_YIELD ? L2_STOP_YIELD : L2_STOP_RESTARTING);
+	if (l2->stopping == STOP_RESTARTING)
+		linger(l2);
 	return NULL;
 }
 

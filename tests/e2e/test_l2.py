@@ -149,6 +149,20 @@ def test_a_restart_keeps_ownership(wire: Wire) -> None:
     assert sum(wire.nodes[name].stats()["stood_in"] for name in ("b", "c")) > 50
 
 
+def test_who_restarts_answers_until_others_have_heard_of_it(wire: Wire) -> None:
+    """Here they never do."""
+    node = wire.nodes["a"]
+    owned = wire.owned_by("a")
+
+    def stop() -> None:
+        wire.switch.block = lambda origin, _to, frame: origin == "a" and is_message(frame)
+        node.signal(signal.SIGTERM)
+
+    seen = wire.observe(0.1, stop)
+    said = max(at for at, origin, frame in seen.frames if origin == "a" and is_message(frame))
+    assert sum(node.mac in r.answers for r in seen.requests if r.target in owned and r.at > said) > 1
+
+
 def test_a_restart_that_takes_too_long_is_a_death(wire: Wire) -> None:
     owned, mac = wire.owned_by("a"), wire.nodes["a"].mac
     seen = wire.observe(6.0, lambda: wire.nodes["a"].signal(signal.SIGTERM))
