@@ -86,7 +86,9 @@ static void written(int status, struct json_object *obj, const struct err *e, vo
 		ctl->cooling.is_unwritten = true;
 		free(TAKE(ctl->cooling.text));
 	}
-	if (ctl->leading)
+	if (ctl->stopping && !e)
+		cooling_flush(ctl);
+	else if (ctl->leading)
 		write_later(ctl);
 }
 
@@ -128,7 +130,7 @@ void cooling_flush(struct controller *ctl)
 {
 	cleanup(buf_fini) struct buf text = BUF_INIT;
 
-	if (!is_unwritten(ctl) || ctl->cooling.request || !term_may_write(ctl))
+	if (!is_unwritten(ctl) || ctl->cooling.request || !may_send(ctl))
 		return;
 	evtimer_del(ctl->cooling.write);
 	ipam_print_cooling(ctl->ipam, TEXT_MAX_BYTES, &text);

@@ -1614,6 +1614,48 @@ static void test_cooling_at_the_end(void **state)
 	}
 }
 
+static bool is_writing(void)
+{
+	return scene.ctl.cooling.request;
+}
+
+static bool is_behind(void)
+{
+	return is_writing() && ipam_n_noted(scene.ctl.ipam) != scene.ctl.cooling.n_written;
+}
+
+/* Nor is that lost which was let go while the write before was under way. */
+static void test_cooling_at_the_end_of_a_write(void **state)
+{
+	(void)state;
+	int n_behind = 0;
+
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		begin(seed, 50);
+		configure("PATCH", "/fairlead", COOLING);
+		put_service("a", "");
+		assert_string_equal(address_of("a"), "10.0.0.0");
+		put_service("b", "");
+		assert_string_equal(address_of("b"), "10.0.0.1");
+		run_for(3000);
+		scene.part = "/configmaps";
+		scene.faults = (struct virtual_faults){ .queued = 1000 };
+		delete_service("a");
+		run_until(is_writing, "nothing is written");
+		scene.part = NULL;
+		virtual_faults = (struct virtual_faults){ 0 };
+		delete_service("b");
+		for (int ms = 0; ms < 1000 && !is_behind(); ms++)
+			run_for(1);
+		n_behind += is_behind();
+		virtual_loop_signal(scene.ctl.base, SIGTERM);
+		run_until(is_over, "it does not end");
+		assert_true(is_written("10.0.0.1 default/b "));
+		end();
+	}
+	assert_true(n_behind > 0);
+}
+
 /* What went while another one led, which did not write it. */
 static void test_cooling_at_a_takeover(void **state)
 {
@@ -1787,6 +1829,7 @@ int main(void)
 		cmocka_unit_test(test_namespaces_are_looked_at_anew),
 		cmocka_unit_test(test_cooling),
 		cmocka_unit_test(test_cooling_at_the_end),
+		cmocka_unit_test(test_cooling_at_the_end_of_a_write),
 		cmocka_unit_test(test_cooling_at_a_takeover),
 		cmocka_unit_test(test_cooling_is_written_again),
 		cmocka_unit_test(test_left_alone_is_told),
