@@ -93,12 +93,18 @@ def writes_status(lab: Lab, taken: str) -> None:
 
 
 def writes_records(lab: Lab, taken: str) -> None:
+    """As a leader would write them, alone and as one of those that share an address."""
     for i, address in enumerate((taken, API_SERVER, NODE2, net.CLIENT)):
-        record = {"fairlead.io/external-ips-assigned": address, "fairlead.io/external-ips": "lan"}
-        lab.api.create(service(f"s{i}", record, type="ClusterIP", externalIPs=[address]))
-        says = {"type": "fairlead.io/ExternalIPsAssigned", "status": "True", "reason": "Assigned"}
-        says |= {"message": f"assigned {address} from pool lan", "lastTransitionTime": "2026-01-01T00:00:00Z"}
-        attempt(lab.api.patch, "Service", f"s{i}", {"status": {"conditions": [says]}}, TENANT, subresource="status")
+        for sharing in (False, True):
+            name, more = f"s{i}{sharing}".lower(), {"fairlead.io/allow-shared-ip": "web"} if sharing else {}
+            record = {"fairlead.io/external-ips-assigned": address, "fairlead.io/external-ips": "lan", **more}
+            lab.api.create(service(name, record, type="ClusterIP", externalIPs=[address]))
+            says = {"type": "fairlead.io/ExternalIPsAssigned", "status": "True", "reason": "Assigned"}
+            named = f"assigned external IP {address}{' (may be shared)' if sharing else ''} from pool lan"
+            says |= {"message": named, "lastTransitionTime": "2026-01-01T00:00:00Z"}
+            attempt(lab.api.patch, "Service", name, {"status": {"conditions": [says]}}, TENANT, subresource="status")
+            lab.api.create(service(f"lb-{name}", more))
+            put_status(lab, f"lb-{name}", address)
 
 
 def writes_external_ips(lab: Lab, taken: str) -> None:
