@@ -222,7 +222,8 @@ int main(int argc, char **argv)
 	struct err e = ERR_INIT;
 
 	if (argc != 8 || !fill_wants(&w, argv[2], argv[4], strtoul(argv[5], NULL, 10))) {
-		fprintf(stderr, "usage: l2node NODE NODES KEY FIRST_ADDRESS COUNT PROBE_MS MULTIPLIER\n");
+		fprintf(stderr,
+		        "usage: l2node NODE NODES KEY FIRST_ADDRESS COUNT PROBE_MS MULTIPLIER\n");
 		return 2;
 	}
 	struct l2_options opts = { .node = argv[1],
