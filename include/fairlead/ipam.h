@@ -135,8 +135,7 @@ const struct configuration *ipam_configuration(const struct ipam *ipam);
 
 /*
  * Adds to what the Service holds; an address that another Service holds, or that is in no pool and
- * not retained, is left out.  Returns how many of these it holds now.  O(log n) for each, and a
- * memmove where a pool is fragmented.
+ * not retained, is left out.  Returns how many of these it holds now.  O(log n) for each.
  */
 size_t ipam_hold(struct ipam *ipam, const char *key, const struct addr *addrs, size_t n);
 /* The same for what was decided: a pool that gives in turn goes on after that. */

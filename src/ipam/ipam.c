@@ -31,8 +31,6 @@ struct ipam *ipam_new(struct configuration *c)
 			const struct addr_range *r = &c->pools[i].ranges[k];
 			runs_add(&pool->runs[ipam_family_index(r->first.family)], r);
 		}
-		for (size_t f = 0; f < 2; f++)
-			runs_ready(&pool->runs[f]);
 		for (size_t k = 0; k < c->pools[i].n_excluded; k++) {
 			const struct addr_range *r = &c->pools[i].excluded[k];
 			runs_exclude(&pool->runs[ipam_family_index(r->first.family)], r);

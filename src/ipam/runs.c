@@ -10,7 +10,9 @@
 
 void runs_fini(struct runs *r)
 {
-	free(r->items);
+	for (size_t i = 0; i < r->n_blocks; i++)
+		free(r->blocks[i].items);
+	free(r->blocks);
 	*r = (struct runs){ 0 };
 }
 
@@ -21,25 +23,103 @@ static bool adjacent(const struct addr *a, const struct addr *b)
 	return addr_next(a, &next) && addr_eq(&next, b);
 }
 
-static void insert(struct runs *r, size_t at, const struct addr_range *range)
+/* ---- blocks ---- */
+
+struct place {
+	size_t block, item; /* behind the last run: n_blocks and 0 */
+};
+
+/* NULL: behind the last one. */
+static struct addr_range *run_at(const struct runs *r, struct place at)
 {
-	ARRAY_RESERVE(r->items, r->cap, r->n + 1);
-	memmove(&r->items[at + 1], &r->items[at], (r->n - at) * sizeof(*r->items));
-	r->items[at] = *range;
-	r->n++;
+	return at.block < r->n_blocks ? &r->blocks[at.block].items[at.item] : NULL;
 }
 
-static void drop(struct runs *r, size_t at)
+/* NULL: there is none. */
+static struct addr_range *run_before(const struct runs *r, struct place at)
 {
-	r->n--;
-	memmove(&r->items[at], &r->items[at + 1], (r->n - at) * sizeof(*r->items));
+	if (at.item > 0)
+		return &r->blocks[at.block].items[at.item - 1];
+	if (at.block == 0)
+		return NULL;
+	const struct runs_block *b = &r->blocks[at.block - 1];
+	return &b->items[b->n - 1];
 }
 
-/* The first run that ends at @a or after it; r->n if there is none. */
-static size_t find(const struct runs *r, const struct addr *a)
+static struct place next_place(const struct runs *r, struct place at)
 {
-	return addr_ranges_find(r->items, r->n, a);
+	return at.item + 1 < r->blocks[at.block].n
+	               ? (struct place){ at.block, at.item + 1 }
+	               : (struct place){ at.block + 1, 0 };
 }
+
+/* The first run that ends at @a or after it. */
+static struct place find(const struct runs *r, const struct addr *a)
+{
+	size_t low = 0, high = r->n_blocks;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		const struct runs_block *b = &r->blocks[mid];
+		if (addr_cmp(&b->items[b->n - 1].last, a) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (low == r->n_blocks)
+		return (struct place){ low, 0 };
+	return (struct place){ low, addr_ranges_find(r->blocks[low].items, r->blocks[low].n, a) };
+}
+
+static void insert_block(struct runs *r, size_t at, const struct addr_range *items, size_t n)
+{
+	struct runs_block b = { .n = n };
+
+	ARRAY_RESERVE(b.items, b.cap, n);
+	memcpy(b.items, items, n * sizeof(*items));
+	ARRAY_RESERVE(r->blocks, r->cap_blocks, r->n_blocks + 1);
+	memmove(&r->blocks[at + 1], &r->blocks[at], (r->n_blocks - at) * sizeof(*r->blocks));
+	r->blocks[at] = b;
+	r->n_blocks++;
+}
+
+static void insert(struct runs *r, struct place at, const struct addr_range *range)
+{
+	if (r->n_blocks == 0) {
+		insert_block(r, 0, range, 1);
+		return;
+	}
+	if (at.block == r->n_blocks)
+		at = (struct place){ at.block - 1, r->blocks[at.block - 1].n };
+	if (r->blocks[at.block].n == RUNS_BLOCK_MAX) {
+		size_t half = RUNS_BLOCK_MAX / 2;
+		insert_block(r, at.block + 1, &r->blocks[at.block].items[half],
+		             RUNS_BLOCK_MAX - half);
+		r->blocks[at.block].n = half;
+		if (at.item > half)
+			at = (struct place){ at.block + 1, at.item - half };
+	}
+	struct runs_block *b = &r->blocks[at.block];
+	ARRAY_RESERVE(b->items, b->cap, b->n + 1);
+	memmove(&b->items[at.item + 1], &b->items[at.item], (b->n - at.item) * sizeof(*b->items));
+	b->items[at.item] = *range;
+	b->n++;
+}
+
+static void drop(struct runs *r, struct place at)
+{
+	struct runs_block *b = &r->blocks[at.block];
+
+	b->n--;
+	memmove(&b->items[at.item], &b->items[at.item + 1], (b->n - at.item) * sizeof(*b->items));
+	if (b->n > 0)
+		return;
+	free(b->items);
+	r->n_blocks--;
+	memmove(b, b + 1, (r->n_blocks - at.block) * sizeof(*b));
+}
+
+/* ---- runs ---- */
 
 bool runs_usable(const struct runs *r, const struct addr *a)
 {
@@ -52,45 +132,35 @@ bool runs_usable(const struct runs *r, const struct addr *a)
  */
 static void prune(struct runs *r)
 {
-	size_t gone = 0;
+	const struct place front = { 0, 0 };
+	struct addr_range *run;
 
-	while (r->skip_buggy && gone < r->n && addr_is_buggy(&r->items[gone].first)) {
-		if (addr_eq(&r->items[gone].first, &r->items[gone].last))
-			gone++;
+	while (r->skip_buggy && (run = run_at(r, front)) && addr_is_buggy(&run->first)) {
+		if (addr_eq(&run->first, &run->last))
+			drop(r, front);
 		else
-			addr_next(&r->items[gone].first, &r->items[gone].first);
-	}
-	if (gone > 0) {
-		r->n -= gone;
-		memmove(r->items, r->items + gone, r->n * sizeof(*r->items));
+			addr_next(&run->first, &run->first);
 	}
 }
 
-void runs_add(struct runs *r, const struct addr_range *range)
+/* Of no address in it is known yet that it is free. */
+static void put(struct runs *r, const struct addr_range *range)
 {
-	const struct addr_range *special;
-	size_t n = addr_special_ranges(&special);
-	struct addr_range rest = *range;
+	struct place at = find(r, &range->first);
+	struct addr_range *next = run_at(r, at), *previous = run_before(r, at);
+	bool joins_next = next && adjacent(&range->last, &next->first);
+	bool joins_previous = previous && adjacent(&previous->last, &range->first);
 
-	for (size_t i = 0; i < n; i++) {
-		if (!addr_range_overlaps(&special[i], &rest))
-			continue;
-		struct addr_range head = rest;
-		if (addr_cmp(&rest.first, &special[i].first) < 0 &&
-		    addr_previous(&special[i].first, &head.last))
-			insert(r, r->n, &head);
-		if (addr_cmp(&rest.last, &special[i].last) <= 0 ||
-		    !addr_next(&special[i].last, &rest.first))
-			return;
+	if (joins_next && joins_previous) {
+		previous->last = next->last;
+		drop(r, at);
+	} else if (joins_next) {
+		next->first = range->first;
+	} else if (joins_previous) {
+		previous->last = range->last;
+	} else {
+		insert(r, at, range);
 	}
-	insert(r, r->n, &rest);
-}
-
-static int range_cmp(const void *a, const void *b)
-{
-	const struct addr_range *ra = a, *rb = b;
-
-	return addr_cmp(&ra->first, &rb->first);
 }
 
 static uint32_t v4(const struct addr *a)
@@ -112,43 +182,47 @@ static uint64_t count_buggy(const struct addr_range *range)
 	return first == 0 ? up_to_last : up_to_last - buggy_up_to(first - 1);
 }
 
-void runs_ready(struct runs *r)
+/* How many of them may be handed out; UINT64_MAX: that many or more. */
+static uint64_t count(const struct runs *r, const struct addr_range *range)
 {
-	size_t n = 0;
+	return addr_range_count(range) - (r->skip_buggy ? count_buggy(range) : 0);
+}
 
-	if (r->n == 0)
-		return;
-	qsort(r->items, r->n, sizeof(*r->items), range_cmp);
-	for (size_t i = 0; i < r->n; i++) {
-		uint64_t count = addr_range_count(&r->items[i]);
-		if (r->skip_buggy)
-			count -= count_buggy(&r->items[i]);
-		if (__builtin_add_overflow(r->total, count, &r->total))
-			r->total = UINT64_MAX;
-		if (n > 0 && adjacent(&r->items[n - 1].last, &r->items[i].first))
-			r->items[n - 1].last = r->items[i].last;
-		else
-			r->items[n++] = r->items[i];
-	}
-	r->n = n;
+static void add(struct runs *r, const struct addr_range *range)
+{
+	if (__builtin_add_overflow(r->total, count(r, range), &r->total))
+		r->total = UINT64_MAX;
+	put(r, range);
 	prune(r);
 }
 
-static void uncount(struct runs *r, const struct addr_range *range)
+void runs_add(struct runs *r, const struct addr_range *range)
 {
-	uint64_t count = addr_range_count(range);
+	const struct addr_range *special;
+	size_t n = addr_special_ranges(&special);
+	struct addr_range rest = *range;
 
-	if (r->skip_buggy)
-		count -= count_buggy(range);
-	if (r->total != UINT64_MAX)
-		r->total -= count;
+	for (size_t i = 0; i < n; i++) {
+		if (!addr_range_overlaps(&special[i], &rest))
+			continue;
+		struct addr_range head = rest;
+		if (addr_cmp(&rest.first, &special[i].first) < 0 &&
+		    addr_previous(&special[i].first, &head.last))
+			add(r, &head);
+		if (addr_cmp(&rest.last, &special[i].last) <= 0 ||
+		    !addr_next(&special[i].last, &rest.first))
+			return;
+	}
+	add(r, &rest);
 }
 
 void runs_exclude(struct runs *r, const struct addr_range *range)
 {
-	for (size_t i = find(r, &range->first);
-	     i < r->n && addr_range_overlaps(&r->items[i], range);) {
-		struct addr_range run = r->items[i], cut = run, rest = run;
+	struct place at = find(r, &range->first);
+	struct addr_range *found;
+
+	while ((found = run_at(r, at)) && addr_range_overlaps(found, range)) {
+		struct addr_range run = *found, cut = run, rest = run;
 		bool has_head = addr_cmp(&run.first, &range->first) < 0 &&
 		                addr_previous(&range->first, &rest.last);
 		bool has_tail = addr_cmp(&range->last, &run.last) < 0;
@@ -157,22 +231,26 @@ void runs_exclude(struct runs *r, const struct addr_range *range)
 			cut.first = range->first;
 		if (has_tail)
 			cut.last = range->last;
-		uncount(r, &cut);
-		drop(r, i);
+		if (r->total != UINT64_MAX)
+			r->total -= count(r, &cut);
+		drop(r, at);
 		if (has_head)
-			insert(r, i++, &rest);
+			put(r, &rest);
 		rest = run;
 		if (has_tail && addr_next(&range->last, &rest.first))
-			insert(r, i++, &rest);
+			put(r, &rest);
+		at = find(r, &range->first);
 	}
 	prune(r);
 }
 
 bool runs_first(const struct runs *r, struct addr *ret_addr)
 {
-	if (r->n == 0)
+	const struct addr_range *run = run_at(r, (struct place){ 0, 0 });
+
+	if (!run)
 		return false;
-	*ret_addr = r->items[0].first;
+	*ret_addr = run->first;
 	return true;
 }
 
@@ -191,30 +269,32 @@ static bool first_of(const struct runs *r, const struct addr_range *run, const s
 
 bool runs_from(const struct runs *r, const struct addr *from, struct addr *ret_addr)
 {
-	for (size_t i = find(r, from); i < r->n; i++)
-		if (first_of(r, &r->items[i], from, ret_addr))
+	struct place at = find(r, from);
+
+	for (; at.block < r->n_blocks; at = next_place(r, at))
+		if (first_of(r, run_at(r, at), from, ret_addr))
 			return true;
 	return runs_first(r, ret_addr);
 }
 
 bool runs_has(const struct runs *r, const struct addr *a)
 {
-	size_t i = find(r, a);
+	const struct addr_range *run = run_at(r, find(r, a));
 
-	return i < r->n && addr_range_contains(&r->items[i], a) && runs_usable(r, a);
+	return run && addr_range_contains(run, a) && runs_usable(r, a);
 }
 
 void runs_take(struct runs *r, const struct addr *a)
 {
-	size_t i = find(r, a);
+	struct place at = find(r, a);
+	struct addr_range *run = run_at(r, at);
 
-	if (i == r->n || !addr_range_contains(&r->items[i], a))
+	if (!run || !addr_range_contains(run, a))
 		return;
-	struct addr_range *run = &r->items[i];
 	bool at_first = addr_eq(a, &run->first), at_last = addr_eq(a, &run->last);
 
 	if (at_first && at_last) {
-		drop(r, i);
+		drop(r, at);
 	} else if (at_first) {
 		addr_next(a, &run->first);
 	} else if (at_last) {
@@ -223,27 +303,14 @@ void runs_take(struct runs *r, const struct addr *a)
 		struct addr_range tail = *run;
 		addr_next(a, &tail.first);
 		addr_previous(a, &run->last);
-		insert(r, i + 1, &tail);
+		at.item++;
+		insert(r, at, &tail);
 	}
 	prune(r);
 }
 
 void runs_give(struct runs *r, const struct addr *a)
 {
-	if (!runs_usable(r, a))
-		return;
-	size_t i = find(r, a);
-	bool joins_next = i < r->n && adjacent(a, &r->items[i].first);
-	bool joins_previous = i > 0 && adjacent(&r->items[i - 1].last, a);
-
-	if (joins_next && joins_previous) {
-		r->items[i - 1].last = r->items[i].last;
-		drop(r, i);
-	} else if (joins_next) {
-		r->items[i].first = *a;
-	} else if (joins_previous) {
-		r->items[i - 1].last = *a;
-	} else {
-		insert(r, i, &(struct addr_range){ .first = *a, .last = *a });
-	}
+	if (runs_usable(r, a))
+		put(r, &(struct addr_range){ .first = *a, .last = *a });
 }

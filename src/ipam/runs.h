@@ -3,7 +3,7 @@
 #define FAIRLEAD_IPAM_RUNS_H
 
 /*
- * The free addresses of one family in one pool, as a sorted array of runs.
+ * The free addresses of one family in one pool, as sorted runs.
  *
  * The lowest free address is the first one of the first run: a /8 or an IPv6 /64 costs no more than
  * a /30.  With @skip_buggy, addresses that end in .0 or .255 are not free: those that come to the
@@ -15,23 +15,30 @@
 
 #include "fairlead/addr.h"
 
-struct runs {
+#define RUNS_BLOCK_MAX 256
+
+/*
+ * Runs one after the other, so many at most: where addresses are taken at random there is one for
+ * almost every address, and this bounds what one more of them moves.
+ */
+struct runs_block {
 	struct addr_range *items; /* neither overlapping nor adjacent */
-	size_t n, cap;
+	size_t n, cap;            /* never empty */
+};
+
+struct runs {
+	struct runs_block *blocks;
+	size_t n_blocks, cap_blocks;
 	bool skip_buggy;
 	/* addresses that may be handed out, held or free; UINT64_MAX: that many or more */
 	uint64_t total;
 };
 
 void runs_fini(struct runs *r);
-/*
- * Adds a range; they come in any order, never overlap, and special addresses are left out.  Then
- * call runs_ready().
- */
+/* Adds a range; they come in any order, never overlap, and special addresses are left out. */
 void runs_add(struct runs *r, const struct addr_range *range);
-void runs_ready(struct runs *r);
 /*
- * Takes a range out for good, after runs_ready() and before anything else: it does not count any
+ * Takes a range out for good, after all were added and before anything else: it does not count any
  * more.
  */
 void runs_exclude(struct runs *r, const struct addr_range *range);

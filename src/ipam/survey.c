@@ -54,13 +54,15 @@ static void count_ranges(const struct config_pool *pool, size_t f, struct ipam_s
 
 static void find_largest(const struct runs *runs, struct ipam_stock *s)
 {
-	for (size_t i = 0; i < runs->n; i++) {
-		uint64_t n = addr_range_count(&runs->items[i]);
-		if (n <= s->n_largest)
-			continue;
-		s->largest = runs->items[i];
-		s->n_largest = n;
-	}
+	for (size_t i = 0; i < runs->n_blocks; i++)
+		for (size_t k = 0; k < runs->blocks[i].n; k++) {
+			const struct addr_range *run = &runs->blocks[i].items[k];
+			uint64_t n = addr_range_count(run);
+			if (n <= s->n_largest)
+				continue;
+			s->largest = *run;
+			s->n_largest = n;
+		}
 }
 
 void ipam_stock_of(const struct ipam *ipam, const struct config_pool *conf, size_t f,

@@ -1762,7 +1762,6 @@ static void test_runs_against_a_bitmap(void **state)
 		unsigned int rnd = seed;
 
 		runs_add(&runs, &range);
-		runs_ready(&runs);
 		/* Neither the first nor the last, so that something is always free. */
 		for (size_t k = 0; k < 3 && seed > 20; k++) {
 			rnd = rnd * 1103515245 + 12345;
@@ -1799,6 +1798,72 @@ static void test_runs_against_a_bitmap(void **state)
 		}
 		runs_fini(&runs);
 	}
+}
+
+/* What one more run moves is bounded, whatever the pool's size: no block grows beyond its bound. */
+static size_t assert_blocks_in_order(const struct runs *r)
+{
+	const struct addr_range *before = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->n_blocks; i++) {
+		assert_in_range(r->blocks[i].n, 1, RUNS_BLOCK_MAX);
+		for (size_t k = 0; k < r->blocks[i].n; k++, n++) {
+			const struct addr_range *run = &r->blocks[i].items[k];
+			assert_true(!before || addr_cmp(&before->last, &run->first) < 0);
+			before = run;
+		}
+	}
+	return n;
+}
+
+static void test_runs_of_a_fragmented_pool_are_in_small_blocks(void **state)
+{
+	enum { N = 65536, STRIDE = 40503 };
+	const struct addr_range all = { .first = numbered(0), .last = numbered(N - 1) };
+	struct runs runs = { 0 };
+	struct addr a;
+
+	(void)state;
+	runs_add(&runs, &all);
+	/* Every second one, in an order that jumps about. */
+	for (unsigned int i = 0; i < N; i++) {
+		a = numbered(i * STRIDE % N);
+		if (a.b[3] % 2)
+			runs_take(&runs, &a);
+	}
+	assert_int_equal(assert_blocks_in_order(&runs), N / 2);
+	assert_in_range(runs.n_blocks, N / 2 / RUNS_BLOCK_MAX, 2 * N / 2 / (RUNS_BLOCK_MAX / 2));
+	a = numbered(777);
+	assert_true(runs_from(&runs, &a, &a));
+	assert_int_equal(a.b[2] * 256 + a.b[3], 778);
+	for (unsigned int i = 0; i < N; i++) {
+		a = numbered(i * STRIDE % N);
+		if (a.b[3] % 2)
+			runs_give(&runs, &a);
+	}
+	assert_int_equal(assert_blocks_in_order(&runs), 1);
+	runs_fini(&runs);
+}
+
+/* Ranges come in any order, and neighbours become one. */
+static void test_runs_join(void **state)
+{
+	static const unsigned int order[] = { 3, 0, 2, 5, 1 };
+	struct runs runs = { 0 };
+	struct addr a = numbered(31);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(order); i++) {
+		const struct addr_range range = { .first = numbered(order[i] * 10),
+			                          .last = numbered(order[i] * 10 + 9) };
+		runs_add(&runs, &range);
+	}
+	assert_int_equal(assert_blocks_in_order(&runs), 2);
+	assert_int_equal(runs.total, 50);
+	runs_take(&runs, &a);
+	assert_int_equal(assert_blocks_in_order(&runs), 3);
+	runs_fini(&runs);
 }
 
 /* ---- properties, on random worlds ---- */
@@ -2023,6 +2088,8 @@ int main(void)
 		cmocka_unit_test(test_large_pools_are_cheap),
 		cmocka_unit_test(test_special_addresses_are_not_handed_out),
 		cmocka_unit_test(test_runs_against_a_bitmap),
+		cmocka_unit_test(test_runs_of_a_fragmented_pool_are_in_small_blocks),
+		cmocka_unit_test(test_runs_join),
 		cmocka_unit_test(test_random_lives),
 	};
 
