@@ -28,7 +28,6 @@ typedef int manifest_object_fn(const char *kind, struct json_object *obj, void *
  */
 struct manifest_problems {
 	struct manifest_problem {
-		size_t object; /* its number, from 1 */
 		unsigned int line;
 		char *message;
 	} items[MANIFEST_PROBLEMS_MAX + 1];

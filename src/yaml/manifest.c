@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * JSON is read by json-c (manifest_json.h), which is many times as fast as libyaml but does not
- * tell where an object stood; where one turns out to be wrong, the text is read again as YAML,
- * which JSON is, to find its line.
+ * JSON is read by json-c (manifest_json.h), which is many times as fast as libyaml.  Whether a text
+ * is JSON is only known at its end: where it turns out not to be, it is read from its beginning as
+ * YAML, which JSON is, and the objects that were delivered are counted, but not delivered again.
  */
 #include "config.h"
 
@@ -40,10 +40,22 @@ struct sink {
 	manifest_object_fn *fn;
 	void *arg;
 	struct manifest_problems *problems; /* NULL: the first one ends it */
-	size_t n;
-	unsigned int line;         /* 0: not known */
-	unsigned int lines_before; /* of the file, before what is read as YAML */
+	size_t n, n_delivered;
+	const char *json;  /* the text, if it is read as JSON; else NULL */
+	size_t at;         /* JSON: where the object stands */
+	unsigned int line; /* YAML */
 };
+
+static unsigned int line_of(const struct sink *sink)
+{
+	unsigned int line = 1;
+
+	if (!sink->json)
+		return sink->line;
+	for (size_t i = 0; i < sink->at; i++)
+		line += sink->json[i] == '\n';
+	return line;
+}
 
 static void add_problem(struct sink *sink, const char *message)
 {
@@ -53,8 +65,7 @@ static void add_problem(struct sink *sink, const char *message)
 		return;
 	struct manifest_problem *item = &p->items[p->n];
 	*item = (struct manifest_problem){
-		.object = sink->n,
-		.line = sink->line,
+		.line = line_of(sink),
 		.message = xstrdup(p->n < MANIFEST_PROBLEMS_MAX ? message : "and more of these"),
 	};
 	buf_plain(item->message);
@@ -70,10 +81,12 @@ void manifest_problems_fini(struct manifest_problems *p)
 static int deliver_one(struct sink *sink, const char *kind, size_t kind_len,
                        struct json_object *obj, struct err *e)
 {
-	cleanup_free char *copy = xstrndup(kind, kind_len);
 	struct err own = ERR_INIT;
 
-	sink->n++;
+	if (++sink->n <= sink->n_delivered)
+		return 0;
+	sink->n_delivered = sink->n;
+	cleanup_free char *copy = xstrndup(kind, kind_len);
 	int r = json_object_is_type(obj, json_type_object)
 	                ? sink->fn(copy, obj, sink->arg, &own)
 	                : err_set(&own, -EINVAL, ERR_CONFIG, "no object, but %s",
@@ -106,17 +119,10 @@ static int deliver(struct sink *sink, struct json_object *obj, const char *kind,
 		return deliver_one(sink, kind, len, obj, e);
 	for (size_t i = 0; i < json_object_array_length(items) && r == 0; i++) {
 		if (places && i < places->n_items)
-			sink->line = sink->lines_before + places->items[i];
+			sink->line = places->items[i];
 		r = deliver(sink, json_object_array_get_idx(items, i), kind, len - 4, NULL, e);
 	}
 	return r;
-}
-
-static int deliver_document(struct sink *sink, struct json_object *doc, const struct places *places,
-                            struct err *e)
-{
-	sink->line = places ? sink->lines_before + places->root : 0;
-	return doc ? deliver(sink, doc, "", 0, places, e) : 0;
 }
 
 /* ---- YAML ---- */
@@ -232,7 +238,8 @@ static int take_scalar(struct builder *b, const yaml_event_t *ev)
 
 static int end_document(struct builder *b)
 {
-	int r = deliver_document(b->sink, b->root, &b->places, b->e);
+	b->sink->line = b->places.root;
+	int r = b->root ? deliver(b->sink, b->root, "", 0, &b->places, b->e) : 0;
 
 	if (r < 0)
 		b->line = b->sink->line;
@@ -308,83 +315,32 @@ static int read_yaml(const char *text, size_t size, struct sink *sink, unsigned 
 
 /* ---- JSON ---- */
 
-static int deliver_json(struct json_object *obj, const char *kind, size_t kind_len, void *arg,
-                        struct err *e)
+static int deliver_json(struct json_object *obj, size_t at, const char *kind, size_t kind_len,
+                        void *arg, struct err *e)
 {
 	struct sink *sink = arg;
 
-	sink->line = 0;
+	sink->at = at;
 	return deliver(sink, obj, kind, kind_len, NULL, e);
-}
-
-/* The numbers of objects become lines, in a reading as YAML. */
-struct finder {
-	const struct sink *sink; /* of that reading */
-	struct manifest_problem *problems;
-	size_t n;
-};
-
-static void found(const struct finder *f, size_t object, unsigned int line)
-{
-	for (size_t i = 0; i < f->n; i++)
-		if (f->problems[i].object == object)
-			f->problems[i].line = line;
-}
-
-static int find_object(const char *kind, struct json_object *obj, void *arg, struct err *e)
-{
-	const struct finder *f = arg;
-
-	(void)kind;
-	(void)obj;
-	(void)e;
-	found(f, f->sink->n, f->sink->line);
-	return 0;
-}
-
-/* Each document by itself, for YAML wants marks between them. */
-static void find_lines(const char *text, const size_t *ends, size_t n_documents,
-                       struct manifest_problem *problems, size_t n)
-{
-	cleanup(manifest_problems_fini) struct manifest_problems values = { .n = 0 };
-	struct sink sink = { .fn = find_object, .problems = &values };
-	struct finder finder = { .sink = &sink, .problems = problems, .n = n };
-	struct err ignored = ERR_INIT;
-	unsigned int line;
-
-	sink.arg = &finder;
-	for (size_t i = 0, at = 0; i < n_documents; at = ends[i++]) {
-		if (read_yaml(text + at, ends[i] - at, &sink, &line, &ignored) < 0)
-			break; /* a key given twice, which JSON lets pass */
-		for (const char *p = text + at; p < text + ends[i]; p++)
-			sink.lines_before += *p == '\n';
-	}
-	/* What is no object does not come to find_object(). */
-	for (size_t i = 0; i < values.n; i++)
-		found(&finder, values.items[i].object, values.items[i].line);
 }
 
 int manifest_read(const char *text, size_t size, manifest_object_fn *fn, void *arg,
                   struct manifest_problems *problems, unsigned int *ret_line, struct err *e)
 {
 	struct sink sink = { .fn = fn, .arg = arg, .problems = problems };
-	int r = 0;
 
 	*ret_line = 0;
 	text = yproblem_skip_mark(text, &size);
 	if (size > MANIFEST_MAX_BYTES)
 		return err_set(e, -EFBIG, ERR_LIMIT, "longer than %d bytes", MANIFEST_MAX_BYTES);
-	cleanup_free size_t *ends = NULL;
-	size_t n = 0;
-	if (manifest_json_check(text, size, &ends, &n) < 0)
+	sink.json = text;
+	int r = manifest_json_each(text, size, deliver_json, &sink, e);
+	if (r == MANIFEST_NOT_JSON) {
+		sink.json = NULL;
+		sink.n = 0;
 		return read_yaml(text, size, &sink, ret_line, e);
-	r = manifest_json_each(text, ends, n, deliver_json, &sink, e);
-	if (r < 0) {
-		struct manifest_problem last = { .object = sink.n };
-		find_lines(text, ends, n, &last, 1);
-		*ret_line = last.line;
-	} else if (problems && problems->n > 0) {
-		find_lines(text, ends, n, problems->items, problems->n);
 	}
+	if (r < 0)
+		*ret_line = line_of(&sink);
 	return r;
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two passes: nothing may be delivered before it is known that all of the text is JSON, for else it
- * is YAML.  Both cut the text into values by brackets and quotes alone, and leave the judgement to
- * json-c: what was cut wrongly it refuses.
+ * The text is cut into values by brackets and quotes alone, and the judgement is left to json-c:
+ * what was cut wrongly it refuses.
  */
 #include "config.h"
 
@@ -134,10 +133,18 @@ static size_t item_kind_len(struct json_object *head)
 	return len >= 4 && !strcmp(kind + len - 4, "List") ? len - 4 : SIZE_MAX;
 }
 
-/*
- * Each of the items; @fn NULL: only whether they can be read.  -EINVAL if not, else what @fn
- * returned.
- */
+/* NULL: it cannot be read, which the word null can. */
+static struct json_object *parse_item(const char *text, size_t size)
+{
+	struct json_object *item = parse(text, size);
+
+	if (item || strchr("{[\"", *text))
+		return item;
+	/* json-c takes a number as complete once something follows it. */
+	cleanup_free char *number = xasprintf("%.*s ", (int)size, text);
+	return parse(number, size + 1);
+}
+
 static int each_item(const char *text, const struct document *d, const char *kind, size_t kind_len,
                      manifest_json_fn *fn, void *arg, struct err *e)
 {
@@ -147,26 +154,19 @@ static int each_item(const char *text, const struct document *d, const char *kin
 	while (i < d->items_to && r == 0) {
 		size_t end = value_end(text, i, d->items_to);
 		bool null = end == i + 4 && !memcmp(text + i, "null", 4);
-		struct json_object *item = end && !null ? parse(text + i, end - i) : NULL;
-		bool scalar = end && !item && text[i] != '{' && text[i] != '[' && text[i] != '"';
+		struct json_object *item = end && !null ? parse_item(text + i, end - i) : NULL;
 
-		if (!item && !null && scalar) {
-			/* json-c takes a number as complete once something follows it. */
-			cleanup_free char *number = xasprintf("%.*s ", (int)(end - i), text + i);
-			item = parse(number, strlen(number));
-		}
 		if (!item && !null)
-			return -EINVAL;
-		if (fn)
-			r = fn(item, kind, kind_len, arg, e);
+			return MANIFEST_NOT_JSON;
+		r = fn(item, i, kind, kind_len, arg, e);
 		json_object_put(item);
 		i = skip_space(text, end, d->items_to);
 		if (i < d->items_to && text[i] != ',')
-			return -EINVAL;
+			return MANIFEST_NOT_JSON;
 		if (i < d->items_to) {
 			i = skip_space(text, i + 1, d->items_to);
 			if (i == d->items_to)
-				return -EINVAL; /* a comma, and nothing behind it */
+				return MANIFEST_NOT_JSON; /* a comma, and nothing behind it */
 		}
 	}
 	return r;
@@ -177,50 +177,33 @@ static int each_of(const char *text, struct document *d, manifest_json_fn *fn, v
 {
 	struct json_object *head = find_items(text, d) ? parse_head(text, d) : NULL;
 	size_t kind_len = item_kind_len(head);
-	int r = head ? 0 : -EINVAL;
+	int r = head ? 0 : MANIFEST_NOT_JSON;
 
 	if (r == 0 && d->items_from && kind_len != SIZE_MAX) {
 		r = each_item(text, d, kube_json_str(head, "kind", NULL), kind_len, fn, arg, e);
 	} else if (r == 0 && d->items_from) {
 		/* Something else that has items. */
 		struct json_object *whole = parse(text + d->from, d->to - d->from);
-		r = !whole ? -EINVAL : fn ? fn(whole, "", 0, arg, e) : 0;
+		r = whole ? fn(whole, d->from, "", 0, arg, e) : MANIFEST_NOT_JSON;
 		json_object_put(whole);
-	} else if (r == 0 && fn) {
-		r = fn(head, "", 0, arg, e);
+	} else if (r == 0) {
+		r = fn(head, d->from, "", 0, arg, e);
 	}
 	json_object_put(head);
 	return r;
 }
 
-int manifest_json_check(const char *text, size_t size, size_t **ret_ends, size_t *ret_n)
+int manifest_json_each(const char *text, size_t size, manifest_json_fn *fn, void *arg,
+                       struct err *e)
 {
-	cleanup_free size_t *ends = NULL;
-	size_t at = skip_space(text, 0, size), n = 0, cap = 0;
-
-	while (at < size) {
-		struct document d = { .from = at,
-			              .to = text[at] == '{' ? value_end(text, at, size) : 0 };
-		if (!d.to || each_of(text, &d, NULL, NULL, NULL) < 0)
-			return -EINVAL;
-		ARRAY_RESERVE(ends, cap, n + 1);
-		ends[n++] = d.to;
-		at = skip_space(text, d.to, size);
-	}
-	*ret_ends = TAKE(ends);
-	*ret_n = n;
-	return 0;
-}
-
-int manifest_json_each(const char *text, const size_t *ends, size_t n, manifest_json_fn *fn,
-                       void *arg, struct err *e)
-{
+	size_t at = skip_space(text, 0, size);
 	int r = 0;
 
-	for (size_t i = 0; i < n && r == 0; i++) {
-		struct document d = { .from = skip_space(text, i ? ends[i - 1] : 0, ends[i]),
-			              .to = ends[i] };
-		r = each_of(text, &d, fn, arg, e);
+	while (at < size && r == 0) {
+		struct document d = { .from = at,
+			              .to = text[at] == '{' ? value_end(text, at, size) : 0 };
+		r = d.to ? each_of(text, &d, fn, arg, e) : MANIFEST_NOT_JSON;
+		at = skip_space(text, d.to, size);
 	}
 	return r;
 }

@@ -15,19 +15,17 @@
 struct json_object;
 
 /*
- * Where each document ends, in a new array for free(), and how many there are.  -EINVAL if this is
- * not JSON alone.
- */
-int manifest_json_check(const char *text, size_t size, size_t **ret_ends, size_t *ret_n);
-
-/*
  * @obj is good for the time of the call.  @kind (so much of it): what it is, where it does not say
- * so itself.
+ * so itself.  @at: where it stands in the text, or the item of a List that it is part of.
  */
-typedef int manifest_json_fn(struct json_object *obj, const char *kind, size_t kind_len, void *arg,
-                             struct err *e);
-/* Each object of checked documents; what @fn returns, if less than 0, ends it. */
-int manifest_json_each(const char *text, const size_t *ends, size_t n, manifest_json_fn *fn,
-                       void *arg, struct err *e);
+typedef int manifest_json_fn(struct json_object *obj, size_t at, const char *kind, size_t kind_len,
+                             void *arg, struct err *e);
+/*
+ * Each object of the text; what @fn returns, if less than 0, ends it.  MANIFEST_NOT_JSON: the text
+ * is not, or not to its end; objects before that place may have been delivered.
+ */
+#define MANIFEST_NOT_JSON 1
+int manifest_json_each(const char *text, size_t size, manifest_json_fn *fn, void *arg,
+                       struct err *e);
 
 #endif

@@ -59,11 +59,16 @@ static const struct row {
 	  NULL },
 	{ "{\"kind\":\"List\",\"items\":[{\"kind\":\"BList\",\"items\":[{\"x\":1}]},{\"kind\":\"D\"}]}",
 	  "B {\"x\":1};D {\"kind\":\"D\"};", 0, NULL },
-	/* Not JSON: nothing is delivered before that is known, and as YAML it may be good. */
+	/* Not JSON: as YAML it may be good, and nothing is delivered twice. */
 	{ "{\"kind\":\"List\",\"items\":[{\"x\":1},{\"x\":yes},]}", " {\"x\":1}; {\"x\":\"yes\"};",
 	  0, NULL },
 	{ "{\"kind\":\"List\",\"items\":[{\"x\":1},{\"x\":2}", "", 2, "not YAML" },
 	{ "{\"kind\":\"List\",\"items\":[{\"x\":1}]}}", " {\"x\":1};", 1, "not YAML" },
+	{ "{\"kind\":\"List\",\"items\":[{\"x\":1},\n{\"x\":2],]}", " {\"x\":1};", 2, "not YAML" },
+	{ "{\"x\":1}\n---\n{\"x\":2}\n---\ny: yes", " {\"x\":1}; {\"x\":2}; {\"y\":\"yes\"};", 0,
+	  NULL },
+	/* The line of what is refused needs no second reading, which would find a key given twice. */
+	{ "{\"x\":1,\"x\":1}\n{\"v\":\"bad\"}", " {\"x\":1};", 2, "refused" },
 	{ "a: 1\nb: {c: 1,\n  c: 2}\n", "", 3, "given twice" },
 	{ "a: &x 1\nb: *x\n", "", 2, "aliases" },
 	{ "a: 1\n? [b]\n: 2\n", "", 2, "a key must be a word" },
