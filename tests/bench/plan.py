@@ -5,6 +5,7 @@ of 10 000 that each ask for the next one's address.
 The yardstick is json.loads() of the same JSON in this Python.
 """
 
+import ipaddress
 import json
 import subprocess
 import time
@@ -18,6 +19,7 @@ from . import figures
 
 SERVICES = 10_000
 RUNS = 10
+FIRST_CLUSTER_IP = ipaddress.ip_address("10.128.0.1")
 
 
 def address(i: int) -> str:
@@ -25,7 +27,7 @@ def address(i: int) -> str:
 
 
 def service(i: int) -> dict[str, Any]:
-    cluster_ip = f"10.96.{i // 250}.{i % 250 + 1}"
+    cluster_ip = str(FIRST_CLUSTER_IP + i)
     held = [{"ip": address(i), "ipMode": "VIP"}]
     return {
         "apiVersion": "v1",

@@ -35,6 +35,7 @@ FIRST = ipaddress.ip_address("10.64.0.1")
 
 
 def run(lab: Lab) -> None:
+    lab.service_cidrs = "10.128.0.0/9"  # the usual one has 65 536 addresses
     lab.start_cluster()
     for obj in objects.configuration(POOL):
         lab.api.apply(obj)

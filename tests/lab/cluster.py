@@ -47,8 +47,10 @@ class Lab:
         n_nodes: int = 3,
         cordoned: tuple[str, ...] = (),
         real: bool = False,
+        service_cidrs: str = kubernetes.SERVICE_CIDRS,
     ) -> None:
-        """@real: the API server is Kubernetes' own (kubernetes.py) instead of the embedded one."""
+        """@real: the API server is Kubernetes' own (kubernetes.py) instead of the embedded one, whose cluster IPs are
+        of @service_cidrs."""
         self.id, self.build, self.command = lab_id, build.resolve(), command
         self.network = net.Network(lab_id, n_nodes)
         self.cordoned = cordoned
@@ -56,6 +58,7 @@ class Lab:
         self.client = self.network.client.namespace
         self.api = api.Client(self.network.control_plane.namespace, net.CONTROL_PLANE, net.API_PORT)
         self.real = real
+        self.service_cidrs = service_cidrs
         self.plane: kubernetes.ControlPlane | None = None
         self._run: rundir.RunDir | None = None
         self._kept = False
@@ -208,7 +211,7 @@ class Lab:
                 "--listen",
                 f"{net.CONTROL_PLANE}:{net.API_PORT}",
                 "--service-cidr",
-                kubernetes.SERVICE_CIDRS,
+                self.service_cidrs,
                 *files,
             ],
             self.network.control_plane.namespace,
