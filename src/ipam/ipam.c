@@ -3,6 +3,7 @@
 
 #include "ipam/ipam.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,12 +13,35 @@ static int pool_cmp(const void *a, const void *b)
 	                       ((const struct ipam_pool *)b)->conf);
 }
 
+static const void *service_key(const void *record, size_t *ret_size)
+{
+	const struct ipam_service *s = record;
+
+	*ret_size = strlen(s->key);
+	return s->key;
+}
+
+static const void *holding_key(const void *record, size_t *ret_size)
+{
+	const struct ipam_holding *h = record;
+
+	*ret_size = sizeof(h->addr);
+	return &h->addr;
+}
+
+static const struct table_kind services = { .link = offsetof(struct ipam_service, link),
+	                                    .key = service_key };
+static const struct table_kind holdings = { .link = offsetof(struct ipam_holding, link),
+	                                    .key = holding_key };
+
 struct ipam *ipam_new(struct configuration *c)
 {
 	struct ipam *ipam = xcalloc(1, sizeof(*ipam));
 
 	ipam->config = configuration_ref(c);
 	ipam->span = 1;
+	ipam->services.kind = &services;
+	ipam->holdings.kind = &holdings;
 	ipam->n_pools = c->n_pools;
 	ipam->pools = xcalloc(c->n_pools + 1, sizeof(*ipam->pools));
 	ipam->position = xcalloc(c->n_pools + 1, sizeof(*ipam->position));
@@ -58,8 +82,7 @@ struct ipam *ipam_new(struct configuration *c)
 static void service_free(struct ipam *ipam, struct ipam_service *s)
 {
 	ipam_forget_tenancy(ipam, s);
-	HASH_DEL(ipam->services, s);
-	free(s->key);
+	table_remove(&ipam->services, s);
 	free(s->held);
 	free(s->squatted);
 	free(s);
@@ -77,21 +100,23 @@ static void holding_free(struct ipam *ipam, struct ipam_holding *h)
 		next = t->next;
 		free(t);
 	}
-	HASH_DEL(ipam->holdings, h);
+	table_remove(&ipam->holdings, h);
 	free(h);
 }
 
 void ipam_free(struct ipam *ipam)
 {
-	struct ipam_service *s, *next;
-	struct ipam_holding *h, *next_h;
+	struct ipam_service *s;
+	struct ipam_holding *h;
 
 	if (!ipam)
 		return;
-	HASH_ITER(hh, ipam->holdings, h, next_h)
+	for (uint32_t at = 0; (h = table_next(&ipam->holdings, &at));)
 		holding_free(ipam, h);
-	HASH_ITER(hh, ipam->services, s, next)
+	for (uint32_t at = 0; (s = table_next(&ipam->services, &at));)
 		service_free(ipam, s);
+	table_fini(&ipam->holdings);
+	table_fini(&ipam->services);
 	ipam_free_cooling(ipam);
 	ipam_free_sharers(ipam);
 	ipam_free_marks(ipam);
@@ -122,20 +147,14 @@ struct ipam_pool *ipam_pool_of(const struct ipam *ipam, const struct addr *a)
 	return conf ? &ipam->pools[ipam->position[conf - ipam->config->pools]] : NULL;
 }
 
-const struct ipam_service *ipam_service_find(const struct ipam *ipam, const char *key)
+struct ipam_service *ipam_service_find(const struct ipam *ipam, const char *key)
 {
-	struct ipam_service *s;
-
-	HASH_FIND_STR(ipam->services, key, s);
-	return s;
+	return table_find(&ipam->services, key, strlen(key));
 }
 
 static struct ipam_holding *holding_find(const struct ipam *ipam, const struct addr *a)
 {
-	struct ipam_holding *h;
-
-	HASH_FIND(hh, ipam->holdings, a, sizeof(*a), h);
-	return h;
+	return table_find(&ipam->holdings, a, sizeof(*a));
 }
 
 const struct ipam_tenant *ipam_tenants_of(const struct ipam *ipam, const struct addr *a)
@@ -169,13 +188,13 @@ const char *ipam_holder(const struct ipam *ipam, const struct addr *a)
 
 struct ipam_service *ipam_service_get(struct ipam *ipam, const char *key)
 {
-	struct ipam_service *s;
+	struct ipam_service *s = ipam_service_find(ipam, key);
 
-	HASH_FIND_STR(ipam->services, key, s);
 	if (!s) {
-		s = xcalloc(1, sizeof(*s));
-		s->key = xstrdup(key);
-		HASH_ADD_KEYPTR(hh, ipam->services, s->key, strlen(s->key), s);
+		size_t size = strlen(key) + 1;
+		s = xcalloc(1, sizeof(*s) + size);
+		memcpy(s->key, key, size);
+		table_add(&ipam->services, s);
 	}
 	return s;
 }
@@ -207,7 +226,7 @@ static bool hold_one(struct ipam *ipam, const char *key, const struct addr *a, b
 	h = xcalloc(1, sizeof(*h));
 	h->addr = *a;
 	h->first.service = s;
-	HASH_ADD(hh, ipam->holdings, addr, sizeof(h->addr), h);
+	table_add(&ipam->holdings, h);
 	ARRAY_RESERVE(s->held, s->cap, s->n + 1);
 	s->held[s->n++] = *a;
 	ipam_gained(ipam, s);
@@ -265,10 +284,9 @@ static void let_go(struct ipam *ipam, const struct ipam_service *s, const struct
 
 bool ipam_retain(struct ipam *ipam, const char *key, const struct addr *addrs, size_t n)
 {
-	struct ipam_service *s;
+	struct ipam_service *s = ipam_service_find(ipam, key);
 	size_t kept = 0, before;
 
-	HASH_FIND_STR(ipam->services, key, s);
 	if (!s)
 		return false;
 	before = s->n;
@@ -285,9 +303,8 @@ bool ipam_retain(struct ipam *ipam, const char *key, const struct addr *addrs, s
 
 bool ipam_release(struct ipam *ipam, const char *key)
 {
-	struct ipam_service *s;
+	struct ipam_service *s = ipam_service_find(ipam, key);
 
-	HASH_FIND_STR(ipam->services, key, s);
 	if (s)
 		ipam_forget_tenancy(ipam, s);
 	ipam_squat(ipam, key, NULL, 0);

@@ -6,12 +6,13 @@
 
 #include "fairlead/hash.h"
 #include "fairlead/ipam.h"
+#include "fairlead/table.h"
 #include "fairlead/tenancy.h"
 #include "ipam/runs.h"
 
 /* A Service as the holder of one kind of addresses. */
 struct ipam_service {
-	char *key;
+	struct table_link link;
 	size_t n, cap;
 	struct addr *held; /* those in the object, and those on their way to it */
 	size_t n_squatted, cap_squatted;
@@ -19,7 +20,7 @@ struct ipam_service {
 	struct tenancy *tenancy;          /* what it says of sharing; NULL: nothing */
 	int64_t creation_us;              /* once it has said anything */
 	struct ipam_service *prev, *next; /* of the same key */
-	UT_hash_handle hh;
+	char key[];
 };
 
 /* One of the Services that have an address. */
@@ -29,9 +30,9 @@ struct ipam_tenant {
 };
 
 struct ipam_holding {
-	struct addr addr;
 	struct ipam_tenant first; /* the oldest, and those after it by age */
-	UT_hash_handle hh;
+	struct table_link link;
+	struct addr addr;
 };
 
 /* Services that share by one key. */
@@ -142,8 +143,8 @@ struct ipam {
 	struct ipam_pool *pools; /* in the order in which they are tried */
 	size_t n_pools;
 	size_t *position; /* of each of the configuration's pools in @pools */
-	struct ipam_service *services;
-	struct ipam_holding *holdings;
+	struct table services; /* struct ipam_service, by key */
+	struct table holdings; /* struct ipam_holding, by address */
 	struct ipam_sharers *sharers; /* by key */
 	bool tells_holders;
 	struct ipam_machine *machines;
@@ -210,7 +211,7 @@ void ipam_judge_written(const struct configuration *c, const struct ipam_request
  */
 void ipam_note_named(const struct configuration *c, const struct ipam_request *r,
                      struct ipam_decision *out);
-const struct ipam_service *ipam_service_find(const struct ipam *ipam, const char *key);
+struct ipam_service *ipam_service_find(const struct ipam *ipam, const char *key);
 /* Created if there is none; dropped once it holds nothing and names nothing. */
 struct ipam_service *ipam_service_get(struct ipam *ipam, const char *key);
 void ipam_service_drop(struct ipam *ipam, struct ipam_service *s);

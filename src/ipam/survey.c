@@ -106,7 +106,9 @@ static void mark(struct survey *s, const struct addr *a)
 
 static void mark_all(struct survey *s)
 {
-	for (const struct ipam_holding *h = s->ipam->holdings; h; h = h->hh.next)
+	const struct ipam_holding *h;
+
+	for (uint32_t at = 0; (h = table_next(&s->ipam->holdings, &at));)
 		mark(s, &h->addr);
 	for (const struct ipam_machine *m = s->ipam->machines; m; m = m->hh.next)
 		mark(s, &m->addr);

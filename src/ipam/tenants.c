@@ -171,10 +171,9 @@ static bool may_be_among(const struct ipam *ipam, const struct ipam_service *s,
 
 bool ipam_join(struct ipam *ipam, struct ipam_holding *h, const char *key)
 {
-	struct ipam_service *s;
+	struct ipam_service *s = ipam_service_find(ipam, key);
 	struct ipam_tenant *before = NULL;
 
-	HASH_FIND_STR(ipam->services, key, s);
 	if (!s || !may_be_among(ipam, s, h))
 		return false;
 	struct ipam_tenant *mine = xcalloc(1, sizeof(*mine));
