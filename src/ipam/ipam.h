@@ -142,9 +142,9 @@ struct ipam {
 	struct configuration *config;
 	struct ipam_pool *pools; /* in the order in which they are tried */
 	size_t n_pools;
-	size_t *position; /* of each of the configuration's pools in @pools */
-	struct table services; /* struct ipam_service, by key */
-	struct table holdings; /* struct ipam_holding, by address */
+	size_t *position;             /* of each of the configuration's pools in @pools */
+	struct table services;        /* struct ipam_service, by key */
+	struct table holdings;        /* struct ipam_holding, by address */
 	struct ipam_sharers *sharers; /* by key */
 	bool tells_holders;
 	struct ipam_machine *machines;

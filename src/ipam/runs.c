@@ -48,9 +48,8 @@ static struct addr_range *run_before(const struct runs *r, struct place at)
 
 static struct place next_place(const struct runs *r, struct place at)
 {
-	return at.item + 1 < r->blocks[at.block].n
-	               ? (struct place){ at.block, at.item + 1 }
-	               : (struct place){ at.block + 1, 0 };
+	return at.item + 1 < r->blocks[at.block].n ? (struct place){ at.block, at.item + 1 }
+	                                           : (struct place){ at.block + 1, 0 };
 }
 
 /* The first run that ends at @a or after it. */

@@ -67,7 +67,9 @@ static const struct row {
 	{ "{\"kind\":\"List\",\"items\":[{\"x\":1},\n{\"x\":2],]}", " {\"x\":1};", 2, "not YAML" },
 	{ "{\"x\":1}\n---\n{\"x\":2}\n---\ny: yes", " {\"x\":1}; {\"x\":2}; {\"y\":\"yes\"};", 0,
 	  NULL },
-	/* The line of what is refused needs no second reading, which would find a key given twice. */
+	/*
+	 * The line of what is refused needs no second reading, which would find a key given twice.
+	 */
 	{ "{\"x\":1,\"x\":1}\n{\"v\":\"bad\"}", " {\"x\":1};", 2, "refused" },
 	{ "a: 1\nb: {c: 1,\n  c: 2}\n", "", 3, "given twice" },
 	{ "a: &x 1\nb: *x\n", "", 2, "aliases" },
