@@ -77,6 +77,8 @@ struct config_layer2 {
 	unsigned int line;
 };
 #define CONFIG_LAYER2_MAX 64 /* a pool: a set of them is a uint64_t */
+/* that a Service may ask for, of one family of a pool; a Service's status is bounded by it */
+#define CONFIG_ADDRESSES_PER_SERVICE_MAX 4
 /* of all expressions of a pool in one, as config_pool_put_interfaces() may put them */
 #define CONFIG_INTERFACES_BYTES_MAX 4096
 
@@ -121,6 +123,8 @@ struct config_pool {
 	struct config_quota *quotas; /* a namespace may be in several: each holds */
 	size_t n_quotas;
 	uint32_t cool_down_s; /* 0: none */
+	/* of one family, for a Service that asks for them; 1 */
+	uint32_t addresses_per_service;
 	enum config_allocation allocation;
 	bool holds_ending; /* terminating: hold, for Services that do not set it */
 	bool has_priority;

@@ -29,12 +29,15 @@
 #include "fairlead/kube_types.h"
 #include "fairlead/reason.h"
 
-#define IPAM_ADDRS_MAX 2 /* one of each family */
+#define IPAM_FAMILIES 2
+/* What a Service may have: of each family as many as a pool may let it ask for, or one. */
+#define IPAM_ADDRS_MAX (IPAM_FAMILIES * CONFIG_ADDRESSES_PER_SERVICE_MAX)
 /*
  * So many addresses of a status that others wrote are told apart; further ones are held as well,
- * but never chosen from.
+ * but never chosen from.  A Service that is renumbered has the old ones beside the new for a while.
  */
-#define IPAM_STATUS_MAX 4
+#define IPAM_STATUS_MAX 8
+_Static_assert(IPAM_STATUS_MAX >= IPAM_ADDRS_MAX && IPAM_STATUS_MAX >= 2 * IPAM_FAMILIES, "room");
 #define IPAM_MESSAGE_SIZE 512
 
 #define IPAM_ANNOTATION_POOL "fairlead.io/address-pool"
@@ -69,7 +72,7 @@ struct ipam_request {
 	bool assigned_by_us;
 	bool foreign; /* the status holds what we never write: a host name, or too much */
 	uint8_t n_asked, n_held;
-	struct addr asked[IPAM_ADDRS_MAX];
+	struct addr asked[IPAM_ADDRS_MAX]; /* no two the same */
 	struct addr held[IPAM_STATUS_MAX]; /* the status; the record of external IPs */
 	char *pool;                        /* the pool asked for; NULL: any */
 	/*
@@ -87,13 +90,13 @@ struct ipam_request {
 	 * External IPs that our condition names, in the record or taken out of it since.  What the
 	 * record alone names may have been written by anybody.
 	 */
-	struct addr confirmed[IPAM_ADDRS_MAX];
+	struct addr confirmed[IPAM_FAMILIES];
 	uint8_t n_confirmed;
 	/*
 	 * The part of @held that the caller put there, though the status may not show it yet: a
 	 * refusal then says so.
 	 */
-	struct addr given[IPAM_ADDRS_MAX];
+	struct addr given[IPAM_FAMILIES];
 	uint8_t n_given;
 	/*
 	 * What the object holds besides, written by others: external IPs that the record does not
@@ -169,7 +172,7 @@ bool ipam_holds(const struct ipam *ipam, const char *key, const struct addr *a);
 enum ipam_action {
 	IPAM_NONE,    /* wants nothing and holds nothing of ours, or is not ours to touch */
 	IPAM_KEEP,    /* holds what it should hold */
-	IPAM_ASSIGN,  /* gets its addresses, or the one of the second family */
+	IPAM_ASSIGN,  /* gets its addresses, or those that it lacks */
 	IPAM_RELEASE, /* gives up what its status holds */
 	IPAM_FAIL,    /* cannot have what it asks for; what it holds stays */
 	IPAM_MOVE,    /* holds something and should hold something else */

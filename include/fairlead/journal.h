@@ -29,7 +29,7 @@
 #define JOURNAL_MAP_BYTES 262144
 /* Of a longer line nothing is read. */
 #define JOURNAL_LINE_MAX 8192
-#define JOURNAL_ADDRS_MAX 4
+#define JOURNAL_ADDRS_MAX 8
 
 enum journal_event {
 	JOURNAL_ASSIGNED, /* it got its addresses */

@@ -426,6 +426,10 @@
 	  "addresses that a pool reserves", \
 	  "as above", \
 	  "as above") \
+	X(CONFIG_ADDRESSES_PER_SERVICE_MAX, 4, "addresses", \
+	  "addresses of one family that a Service may have by a pool's `addresses-per-service`", \
+	  "as above; a Service that asks for more gets none of them", \
+	  "as above, `TooManyAddresses`") \
 	X(CONFIG_QUOTAS_MAX, 1000, "quotas", \
 	  "entries of a pool's `quota`", \
 	  "as above", \

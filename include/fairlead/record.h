@@ -72,7 +72,7 @@ struct record_part {
 	enum ipam_action action;
 	enum reason reason;
 	uint8_t n_want;
-	struct addr want[IPAM_STATUS_MAX];
+	struct addr *want;
 	char *message;
 	char *holder; /* as in the decision, for the log; NULL: none */
 	/*
@@ -86,7 +86,7 @@ struct record_part {
 	 * somebody wrote.
 	 */
 	uint8_t n_given;
-	struct addr given[IPAM_STATUS_MAX];
+	struct addr *given;
 };
 
 struct record {

@@ -50,6 +50,8 @@ static void part_fini(struct record_part *p)
 	free(p->message);
 	free(p->holder);
 	free(p->honoured_pool);
+	free(p->want);
+	free(p->given);
 }
 
 static void drop_external(struct record *r)
@@ -214,7 +216,7 @@ static size_t add_open(const struct record *r, const struct record_part *p, bool
 
 static void salvage_status(struct record *r, const struct kube_remains *s)
 {
-	size_t max = s->n_ingress + ARRAY_LEN(r->lb.want);
+	size_t max = s->n_ingress + r->lb.n_want + 1;
 	cleanup_free struct addr *all = xcalloc(max, sizeof(*all));
 
 	if (s->n_ingress > 0)
@@ -262,20 +264,28 @@ struct seniority record_turn(const struct record *r)
 
 /* ---- decided ---- */
 
+static struct addr *copy_addrs(const struct addr *addrs, size_t n)
+{
+	return n ? xmemdup(addrs, n * sizeof(*addrs)) : NULL;
+}
+
 /* What was given before counts for as long as the object has it. */
 static void note_given(struct record_part *p, const struct ipam_decision *d)
 {
-	size_t kept = 0;
+	struct addr given[IPAM_STATUS_MAX];
+	size_t n = 0;
 
 	for (size_t i = 0; i < p->n_given && p->decided; i++)
 		if (addrs_contain(p->request.held, p->request.n_held, &p->given[i]))
-			p->given[kept++] = p->given[i];
-	for (size_t i = 0; i < d->n && kept < ARRAY_LEN(p->given); i++)
+			given[n++] = p->given[i];
+	for (size_t i = 0; i < d->n && n < ARRAY_LEN(given); i++)
 		if ((d->action == IPAM_ASSIGN || d->action == IPAM_KEEP ||
 		     d->action == IPAM_MOVE) &&
-		    !addrs_contain(p->given, kept, &d->addrs[i]))
-			p->given[kept++] = d->addrs[i];
-	p->n_given = (uint8_t)kept;
+		    !addrs_contain(given, n, &d->addrs[i]))
+			given[n++] = d->addrs[i];
+	free(p->given);
+	p->given = copy_addrs(given, n);
+	p->n_given = (uint8_t)n;
 }
 
 /* Something else may have failed, and what was honoured before still is. */
@@ -299,7 +309,8 @@ void record_decided(struct record_part *p, const struct ipam_decision *d)
 	p->action = d->action;
 	p->reason = d->reason;
 	p->n_want = (uint8_t)d->n;
-	memcpy(p->want, d->addrs, sizeof(p->want));
+	free(p->want);
+	p->want = copy_addrs(d->addrs, d->n);
 	free(p->message);
 	p->message = xstrdup(d->message);
 	free(p->holder);
@@ -524,7 +535,8 @@ static struct record_condition condition_written(const struct record_part *p)
 
 static void addrs_written(struct record_part *p)
 {
-	memcpy(p->request.held, p->want, sizeof(p->request.held));
+	if (p->n_want)
+		memcpy(p->request.held, p->want, p->n_want * sizeof(*p->want));
 	p->request.n_held = p->n_want;
 	p->lacks = false;
 }

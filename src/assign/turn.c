@@ -277,8 +277,8 @@ static bool hold_back(const struct record_server *server, const struct ipam_requ
 static void remember(const struct record_part *p, struct ipam_decision *d)
 {
 	if (d->action != IPAM_KEEP || d->reason != REASON_Kept || !p->decided ||
-	    p->reason != REASON_Assigned || d->n != p->n_want || d->shares != p->shares ||
-	    memcmp(d->addrs, p->want, d->n * sizeof(d->addrs[0])) != 0)
+	    p->reason != REASON_Assigned || d->shares != p->shares ||
+	    !addrs_same_set(d->addrs, d->n, p->want, p->n_want))
 		return;
 	d->reason = p->reason;
 	snprintf(d->message, sizeof(d->message), "%s", p->message);

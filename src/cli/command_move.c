@@ -68,20 +68,31 @@ static int read_all(struct work *w, struct err *e)
 static int check_to(const struct command_options *o, struct addr to[static IPAM_ADDRS_MAX],
                     size_t *ret_n, struct err *e)
 {
-	const char *comma = strchr(o->packet.to, ',');
-	cleanup_free char *first =
-		xstrndup(o->packet.to, comma ? (size_t)(comma - o->packet.to) : SIZE_MAX);
-	bool right =
-		addr_parse(first, &to[0]) == 0 && (!comma || addr_parse(comma + 1, &to[1]) == 0);
+	size_t n = 0;
 
-	*ret_n = comma ? 2 : 1;
-	if (right && comma && to[0].family == to[1].family)
-		return err_set(e, -EINVAL, ERR_CONFIG,
-		               "--to %.100s: a Service has one address of each family at most",
-		               o->packet.to);
-	return right ? 0
-	             : err_set(e, -EINVAL, ERR_CONFIG, "--to \"%.100s\" is no address",
-	                       o->packet.to);
+	for (const char *at = o->packet.to; at;) {
+		const char *comma = strchr(at, ',');
+		cleanup_free char *word = xstrndup(at, comma ? (size_t)(comma - at) : SIZE_MAX);
+		if (n == IPAM_ADDRS_MAX)
+			return err_set(e, -EINVAL, ERR_CONFIG,
+			               "--to %.100s: a Service has %d addresses at most",
+			               o->packet.to, IPAM_ADDRS_MAX);
+		if (addr_parse(word, &to[n]) < 0)
+			return err_set(e, -EINVAL, ERR_CONFIG, "--to \"%.100s\" is no address",
+			               word);
+		n++;
+		at = comma ? comma + 1 : NULL;
+	}
+	*ret_n = n;
+	return 0;
+}
+
+static bool has_family(const struct addr *addrs, size_t n, uint8_t family)
+{
+	for (size_t i = 0; i < n; i++)
+		if (addrs[i].family == family)
+			return true;
+	return false;
 }
 
 /* What is asked for of a family that is not moved goes on being asked for. */
@@ -89,12 +100,11 @@ static void keep_other_family(const struct work *w, struct addr addrs[static IPA
                               size_t *n)
 {
 	struct ipam_request r = { 0 };
+	const size_t n_moved = *n;
 
-	if (*n == IPAM_ADDRS_MAX)
-		return;
 	ipam_request_of(w->edit.was, w->o->load_balancer_class, &r);
 	for (size_t i = 0; i < r.n_asked && *n < IPAM_ADDRS_MAX; i++)
-		if (r.asked[i].family != addrs[0].family)
+		if (!has_family(addrs, n_moved, r.asked[i].family))
 			addrs[(*n)++] = r.asked[i];
 	ipam_request_fini(&r);
 }
@@ -394,7 +404,7 @@ static int run_release(const struct command_options *o, struct err *e)
 
 const struct command command_move = {
 	.words = { "move" },
-	.operands = "[NAMESPACE/]SERVICE --to ADDRESS[,ADDRESS]|--pool NAME [--dry-run]",
+	.operands = "[NAMESPACE/]SERVICE --to ADDRESS[,ADDRESS]...|--pool NAME [--dry-run]",
 	.names = NAMES_SERVICES,
 	.n = 1,
 	.flags = FLAGS_CLUSTER | FLAGS_OUTPUT | FLAGS_STATE | FLAGS_CLASS | FLAGS_EDIT |

@@ -176,7 +176,7 @@ void flags_fill(struct command_options *o, struct flag_choices *choices,
 		  NAMES_NONE },
 		{ { "to", 0, "ADDRESS[:PORT[/PROTO]]",
 		    "where it goes, by TCP unless told; an IPv6 address stands in brackets; move: "
-		    "the address to ask for, or one of each family with a comma between",
+		    "the address to ask for, or several with commas between",
 		    OPTION_STRING, &o->packet.to },
 		  FLAGS_PACKET | FLAGS_TO,
 		  NAMES_NONE },
@@ -239,8 +239,8 @@ static const struct {
 	{ "to", FLAGS_PACKET,
 	  "where it goes, by TCP unless told; an IPv6 address stands in brackets",
 	  "ADDRESS:PORT[/PROTO]" },
-	{ "to", FLAGS_TO, "the address to ask for, or one of each family with a comma between",
-	  "ADDRESS[,ADDRESS]" },
+	{ "to", FLAGS_TO, "the address to ask for, or several with commas between",
+	  "ADDRESS[,ADDRESS]..." },
 	/* Its other words are Services. */
 	{ "state", FLAGS_FAMILY,
 	  "manifests, YAML or JSON, instead of the live cluster; given again before each further "

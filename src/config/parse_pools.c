@@ -329,6 +329,15 @@ static const struct schema_key pool_keys[] = {
 	  .type = &quota_type,
 	  .otherwise = "none",
 	  .doc = "How many addresses of the pool namespaces may hold; see below." },
+	{ .name = "addresses-per-service",
+	  .type = &schema_int,
+	  .min = 1,
+	  .max = CONFIG_ADDRESSES_PER_SERVICE_MAX,
+	  .by_default = 1,
+	  SCHEMA_FIELD(struct config_pool, addresses_per_service),
+	  .doc = "So many addresses of the pool, of each family, a Service may have that asks for them "
+	         "by name (`fairlead.io/addresses`, `fairlead-controller`(8)); with more it gets "
+	         "none of them (`TooManyAddresses`). Others get one. Who has more keeps them." },
 	{ .name = "cool-down",
 	  .type = &cool_down_type,
 	  SCHEMA_FIELD(struct config_pool, cool_down_s),

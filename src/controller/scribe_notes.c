@@ -134,6 +134,8 @@ void scribe_put_pool(const struct controller *ctl, struct journal_entry *e)
 	e->pool = pool ? pool->name : NULL;
 }
 
+_Static_assert(JOURNAL_ADDRS_MAX >= IPAM_STATUS_MAX, "all that a Service has");
+
 size_t scribe_ours(const struct controller *ctl, struct addr *to, const struct addr *from, size_t n)
 {
 	size_t n_ours = 0;

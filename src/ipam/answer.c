@@ -31,8 +31,8 @@ static void list_addrs(const struct addr *addrs, size_t n, char *out, size_t siz
 
 void ipam_open_message(const struct ipam_request *r, struct ipam_decision *out)
 {
-	struct addr kept[IPAM_ADDRS_MAX];
-	char text[IPAM_ADDRS_MAX * (ADDR_STR_SIZE + 2)];
+	struct addr kept[IPAM_FAMILIES];
+	char text[IPAM_FAMILIES * (ADDR_STR_SIZE + 2)];
 	size_t n = 0;
 
 	out->message[0] = '\0';
@@ -109,7 +109,7 @@ static void note_missing(struct choice *c)
 
 	for (size_t i = 0; i < c->r->n_families; i++) {
 		uint8_t family = c->r->families[i];
-		if (!pool || !addr_is_none(choice_pick(c, family)) || !choice_is_giving(c, pool))
+		if (!pool || choice_has_family(c, family) || !choice_is_giving(c, pool))
 			continue;
 		const struct config_quota *q = choice_quota_reached(c, pool);
 		struct addr any;
@@ -235,7 +235,7 @@ static void note_company(struct choice *c)
 		         first, n > 1 ? ", and others" : "");
 }
 
-/* Of two addresses of a family the later ones go. */
+/* What it does not ask for goes, but for one address of each family. */
 static void say_released(struct choice *c, const char *text)
 {
 	struct addr gone[IPAM_STATUS_MAX];
@@ -248,10 +248,11 @@ static void say_released(struct choice *c, const char *text)
 	list_addrs(gone, n, list, sizeof(list));
 	c->out->action = IPAM_RELEASE;
 	c->out->reason = REASON_Kept;
-	snprintf(c->out->message, sizeof(c->out->message),
-	         "keeps %s of pool " IPAM_NAME_TEXT
-	         " and gives up %s: a Service has one address of each family",
-	         text, choice_pool(c) ? choice_pool(c)->conf->name : "", list);
+	snprintf(
+		c->out->message, sizeof(c->out->message),
+		"keeps %s of pool " IPAM_NAME_TEXT
+		" and gives up %s: a Service has one address of each family, unless it asks for more",
+		text, choice_pool(c) ? choice_pool(c)->conf->name : "", list);
 }
 
 /* Is there an address of each family of which the status had one?  Then only surplus goes. */
@@ -320,9 +321,8 @@ void choice_conclude(struct choice *c)
 	char text[IPAM_STATUS_MAX * (ADDR_STR_SIZE + 2)];
 	size_t stays = 0;
 
-	for (size_t f = 0; f < IPAM_ADDRS_MAX; f++)
-		if (!addr_is_none(&c->pick[f]))
-			out->addrs[out->n++] = c->pick[f];
+	memcpy(out->addrs, c->picks.addrs, sizeof(c->picks.addrs));
+	out->n = c->picks.n;
 	for (size_t i = 0; i < out->n; i++)
 		stays += choice_is_held(r, &out->addrs[i]);
 	out->pool = choice_pool(c) ? choice_pool(c)->conf

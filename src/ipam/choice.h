@@ -9,6 +9,12 @@
 
 #include "ipam/ipam.h"
 
+/* What was chosen so far: no address twice, in the order of addrs_sort(), so IPv4 first. */
+struct choice_picks {
+	struct addr addrs[IPAM_ADDRS_MAX];
+	size_t n;
+};
+
 struct choice {
 	const struct ipam *ipam;
 	const char *key;
@@ -20,9 +26,9 @@ struct choice {
 	bool last_resort;
 	/* an address that the Service may not share any more is not chosen */
 	bool avoids_misfits;
-	bool overstays;                   /* one such was, as there is no other */
-	const struct ipam_pool **order;   /* of all pools; NULL: as they stand */
-	struct addr pick[IPAM_ADDRS_MAX]; /* [0] IPv4, [1] IPv6; none: not chosen */
+	bool overstays;                 /* one such was, as there is no other */
+	const struct ipam_pool **order; /* of all pools; NULL: as they stand */
+	struct choice_picks picks;
 	struct ipam_decision *out;
 };
 
@@ -75,11 +81,15 @@ bool choice_find_shared(const struct choice *c, const struct ipam_pool *pool, si
 bool choice_find(const struct choice *c, const struct ipam_pool *pool, size_t family_index,
                  struct addr *ret_addr);
 bool choice_wants(const struct ipam_request *r, uint8_t family);
-struct addr *choice_pick(struct choice *c, uint8_t family);
+/* Chooses it, too.  There is room: for as many as may be asked for, or for one of each family. */
+void choice_pick(struct choice *c, const struct addr *a);
+/* Is it chosen, or any of the family, or any at all? */
+bool choice_has(const struct choice *c, const struct addr *a);
+bool choice_has_family(const struct choice *c, uint8_t family);
 bool choice_has_any(const struct choice *c);
-/* Of each family that is wanted. */
-bool choice_is_complete(struct choice *c);
-/* The pool of what was chosen so far; NULL: nothing, or what is in no pool any more. */
+/* Is there one of each family that is wanted? */
+bool choice_is_complete(const struct choice *c);
+/* The pool of the first of what was chosen; NULL: nothing, or it is in no pool any more. */
 const struct ipam_pool *choice_pool(const struct choice *c);
 /*
  * The address of the family that the pool reserves for the Service, or NULL.  Another Service may
@@ -99,12 +109,12 @@ bool choice_take_all_free(struct choice *c, const struct ipam_pool *pool);
 
 /* What a Service would be given: an address, or a free one of each of these families. */
 struct choice_gain {
-	unsigned int families;   /* bits, by family index */
+	unsigned int families;   /* bits, by family index: the address's own, or of the free ones */
 	const struct addr *addr; /* NULL: none that anybody has */
 };
 /*
- * The quota of the pool that is against it, beside what is chosen for the other family, or stays;
- * NULL: none is.
+ * The quota of the pool that is against it, beside what is chosen, and what stays of a family of
+ * which nothing is; NULL: none is.
  */
 const struct config_quota *choice_quota_against(const struct choice *c,
                                                 const struct ipam_pool *pool,

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Chooses the address of each family that a Service should have: the one asked for, else the one it
+ * Chooses the addresses that a Service should have: of each family those asked for, else the one it
  * has (in its status, or on its way there), else the lowest free one of the pool in question.
  */
 #include "config.h"
 
 #include "ipam/choice.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -83,9 +84,54 @@ static bool refuse_taken(struct choice *c, const struct addr *a, const struct ip
 	                     addr_str(a), ipam_name(c->ipam, c->key, holder->key));
 }
 
+static bool refuse_many(struct choice *c, const struct ipam_pool *pool, uint8_t family, size_t n)
+{
+	const uint32_t most = pool->conf->addresses_per_service;
+	char at_most[64] = "one";
+
+	if (most > 1)
+		snprintf(at_most, sizeof(at_most), "%" PRIu32 " at most", most);
+	return choice_refuse(c, REASON_TooManyAddresses,
+	                     "%zu IPv%u addresses were asked for, but pool " IPAM_NAME_TEXT
+	                     " gives a Service %s (addresses-per-service)",
+	                     n, family, pool->conf->name, at_most);
+}
+
+static size_t n_asked(const struct ipam_request *r, uint8_t family)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->n_asked; i++)
+		n += r->asked[i].family == family;
+	return n;
+}
+
+/*
+ * What became of its pool since then is no reason to give it up, nor what the pool says of numbers
+ * by now.
+ */
+static bool asked_stays(const struct choice *c, const struct addr *a)
+{
+	bool stays = c->stays || !c->asked_pool || ipam_pool_of(c->ipam, a) == c->asked_pool;
+
+	return stays && choice_wants(c->r, a->family) && choice_is_held(c->r, a) &&
+	       choice_is_mine(c, a) && ipam_is_confirmed(c->r, a);
+}
+
+/* Another pool of which something is chosen; NULL: none. */
+static const struct ipam_pool *pool_beside(const struct choice *c, const struct ipam_pool *pool)
+{
+	for (size_t i = 0; i < c->picks.n; i++) {
+		const struct ipam_pool *other = ipam_pool_of(c->ipam, &c->picks.addrs[i]);
+		if (other && other != pool)
+			return other;
+	}
+	return NULL;
+}
+
 static bool take_asked(struct choice *c, const struct addr *a)
 {
-	const struct ipam_pool *pool = ipam_pool_of(c->ipam, a), *other = choice_pool(c);
+	const struct ipam_pool *pool = ipam_pool_of(c->ipam, a), *other = pool_beside(c, pool);
 	const struct ipam_service *holder = ipam_holder_of(c->ipam, a);
 	struct ipam_machine_view machine;
 
@@ -93,13 +139,6 @@ static bool take_asked(struct choice *c, const struct addr *a)
 		return choice_refuse(c, REASON_FamilyMismatch,
 		                     "%s was asked for, but the Service has no IPv%u cluster IP",
 		                     addr_str(a), a->family);
-	/* What became of its pool since then is no reason to give it up. */
-	bool stays = c->stays || !c->asked_pool || pool == c->asked_pool;
-	if (stays && choice_is_held(c->r, a) && choice_is_mine(c, a) &&
-	    ipam_is_confirmed(c->r, a)) {
-		*choice_pick(c, a->family) = *a;
-		return true;
-	}
 	if (addr_is_special(a))
 		return choice_refuse(
 			c, REASON_AddressUnusable,
@@ -129,12 +168,14 @@ static bool take_asked(struct choice *c, const struct addr *a)
 		return choice_refuse(c, REASON_AddressNotInNamedPool,
 		                     "%s was asked for from pool %s, but is in pool %s",
 		                     addr_str(a), c->asked_pool->conf->name, pool->conf->name);
-	if (other && other != pool)
+	if (other)
 		return choice_refuse(
 			c, REASON_InvalidRequest,
-			"both addresses must come from one pool; %s is in pool %s, the other in "
+			"all addresses must come from one pool; %s is in pool %s, another one in "
 			"pool %s",
 			addr_str(a), pool->conf->name, other->conf->name);
+	if (n_asked(c->r, a->family) > pool->conf->addresses_per_service)
+		return refuse_many(c, pool, a->family, n_asked(c->r, a->family));
 	if (choice_is_taken(c, a))
 		return refuse_taken(c, a, holder);
 	if (!holder && !ipam_is_assignable(c->ipam, pool, a))
@@ -146,7 +187,21 @@ static bool take_asked(struct choice *c, const struct addr *a)
 		return refuse_cooling(c, a);
 	if (!choice_is_mine(c, a) && !choice_quota_allows(c, pool, a))
 		return refuse_quota(c, pool, a);
-	*choice_pick(c, a->family) = *a;
+	choice_pick(c, a);
+	return true;
+}
+
+/* All of it, or nothing: what stays comes first, so that the order of names makes no difference. */
+static bool take_all_asked(struct choice *c)
+{
+	const struct ipam_request *r = c->r;
+
+	for (size_t i = 0; i < r->n_asked; i++)
+		if (asked_stays(c, &r->asked[i]))
+			choice_pick(c, &r->asked[i]);
+	for (size_t i = 0; i < r->n_asked; i++)
+		if (!choice_has(c, &r->asked[i]) && !take_asked(c, &r->asked[i]))
+			return false;
 	return true;
 }
 
@@ -181,11 +236,11 @@ static void take_held(struct choice *c, const struct addr *addrs, size_t n)
 		bool elsewhere = c->asked_pool && c->asked_pool != pool && !c->stays;
 
 		if (!choice_wants(c->r, addrs[i].family) || (other && other != pool) || elsewhere ||
-		    !addr_is_none(choice_pick(c, addrs[i].family)) ||
-		    !choice_is_mine(c, &addrs[i]) || !may_confirm(c, &addrs[i]) ||
+		    choice_has_family(c, addrs[i].family) || !choice_is_mine(c, &addrs[i]) ||
+		    !may_confirm(c, &addrs[i]) ||
 		    (c->avoids_misfits && choice_is_misfit(c, &addrs[i])))
 			continue;
-		*choice_pick(c, addrs[i].family) = addrs[i];
+		choice_pick(c, &addrs[i]);
 	}
 }
 
@@ -196,14 +251,14 @@ static void take_divided(struct choice *c)
 {
 	bool stays = choice_has_any(c);
 
-	for (size_t f = 0; f < IPAM_ADDRS_MAX; f++)
-		stays &= addr_is_none(&c->pick[f]) || choice_is_held(c->r, &c->pick[f]);
+	for (size_t i = 0; i < c->picks.n; i++)
+		stays &= choice_is_held(c->r, &c->picks.addrs[i]);
 	for (size_t i = 0; stays && i < c->r->n_held; i++) {
 		const struct addr *a = &c->r->held[i];
-		if (choice_wants(c->r, a->family) && addr_is_none(choice_pick(c, a->family)) &&
+		if (choice_wants(c->r, a->family) && !choice_has_family(c, a->family) &&
 		    choice_is_mine(c, a) && may_confirm(c, a) &&
 		    !(c->avoids_misfits && choice_is_misfit(c, a)))
-			*choice_pick(c, a->family) = *a;
+			choice_pick(c, a);
 	}
 }
 
@@ -228,14 +283,14 @@ static bool take_reserved_in(struct choice *c, const struct ipam_pool *pool)
 	for (size_t i = 0; i < c->r->n_families; i++) {
 		uint8_t family = c->r->families[i];
 		const struct addr *a = choice_reserved(c, pool, family);
-		if (!a || !addr_is_none(choice_pick(c, family)) ||
+		if (!a || choice_has_family(c, family) ||
 		    (choice_has_any(c) && choice_pool(c) != pool))
 			continue;
 		const struct ipam_service *holder = ipam_holder_of(c->ipam, a);
 		bool is_free = !choice_is_taken(c, a);
 		bool cools = ipam_cools_for_another(c->ipam, c->key, a);
 		if (is_free && !cools && choice_quota_allows(c, pool, a)) {
-			*choice_pick(c, family) = *a;
+			choice_pick(c, a);
 		} else if (is_free && !choice_has_any(c)) {
 			return cools ? refuse_cooling(c, a) : refuse_quota(c, pool, a);
 		} else if (!choice_has_any(c)) {
@@ -277,7 +332,7 @@ static bool is_beyond_quota(const struct choice *c, const struct ipam_pool *pool
 
 	for (size_t i = 0; i < c->r->n_families; i++) {
 		size_t f = ipam_family_index(c->r->families[i]);
-		if (!addr_is_none(&c->pick[f]))
+		if (choice_has_family(c, c->r->families[i]))
 			continue;
 		n_lacking++;
 		n_free += ipam_first_free(pool, f, true, &any);
@@ -291,7 +346,8 @@ static bool has_cooling(const struct choice *c, const struct ipam_pool *pool)
 {
 	for (size_t i = 0; i < c->r->n_families; i++) {
 		size_t f = ipam_family_index(c->r->families[i]);
-		if (addr_is_none(&c->pick[f]) && ipam_pool_cooled_at(c->ipam, pool, f))
+		if (!choice_has_family(c, c->r->families[i]) &&
+		    ipam_pool_cooled_at(c->ipam, pool, f))
 			return true;
 	}
 	return false;
@@ -399,13 +455,15 @@ static bool choose_among(struct choice *c, bool for_some, const struct ipam_pool
 static bool choose_one(struct choice *c, uint8_t family, bool for_some)
 {
 	const struct ipam *ipam = c->ipam;
-	size_t index = ipam_family_index(family);
+	struct addr a;
 
 	for (size_t i = 0; i < ipam->n_pools; i++)
 		if (config_pool_is_reserved(pool_at(c, i)->conf) == for_some &&
 		    choice_is_automatic(c, pool_at(c, i)) &&
-		    choice_find(c, pool_at(c, i), index, &c->pick[index]))
+		    choice_find(c, pool_at(c, i), ipam_family_index(family), &a)) {
+			choice_pick(c, &a);
 			return true;
+		}
 	return false;
 }
 
@@ -492,9 +550,8 @@ static bool choose(struct choice *c)
 
 	if (!c->stays && !check_asked_pool(c))
 		return false;
-	for (size_t i = 0; i < r->n_asked; i++)
-		if (!take_asked(c, &r->asked[i]))
-			return false;
+	if (!take_all_asked(c))
+		return false;
 	if (choice_renumber(c))
 		return true;
 	take_held(c, r->held, r->n_held);
@@ -521,12 +578,12 @@ static bool choose(struct choice *c)
 /* ---- addresses that the Service may not share any more ---- */
 
 /* Is there one of each family of which it has one? */
-static bool replaces_all(struct choice *c)
+static bool replaces_all(const struct choice *c)
 {
 	for (size_t i = 0; i < c->r->n_held; i++) {
 		const struct addr *a = &c->r->held[i];
 		if (choice_wants(c->r, a->family) && choice_is_mine(c, a) &&
-		    addr_is_none(choice_pick(c, a->family)))
+		    !choice_has_family(c, a->family))
 			return false;
 	}
 	return true;
@@ -534,8 +591,8 @@ static bool replaces_all(struct choice *c)
 
 static bool picks_misfit(const struct choice *c)
 {
-	for (size_t f = 0; f < IPAM_ADDRS_MAX; f++)
-		if (!addr_is_none(&c->pick[f]) && choice_is_misfit(c, &c->pick[f]))
+	for (size_t i = 0; i < c->picks.n; i++)
+		if (choice_is_misfit(c, &c->picks.addrs[i]))
 			return true;
 	return false;
 }
@@ -547,7 +604,7 @@ bool choice_make(struct choice *c)
 		return choose(c);
 	c->avoids_misfits = true;
 	if (!choose(c) || !replaces_all(c)) {
-		memset(c->pick, 0, sizeof(c->pick));
+		c->picks.n = 0;
 		*c->out = (struct ipam_decision){ .action = IPAM_NONE };
 		c->avoids_misfits = false;
 		if (!choose(c))

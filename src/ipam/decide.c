@@ -2,12 +2,12 @@
 /*
  * What should happen to one Service.
  *
- * First come the cases in which there is nothing for us to do.  Then the address of each family
- * that the Service should have is chosen: the one asked for, else the one it has (in its status, or
- * on its way there), else the lowest free one of the pool in question.  Choosing may fail, and then
- * what the Service has stays; comparing the choice with the status names the action.  Both families
- * come from one pool, and a Service that has an address never leaves its pool unasked.  Two
- * addresses whose pool was divided by an edit stay together: what is held takes precedence over the
+ * First come the cases in which there is nothing for us to do.  Then the addresses that the Service
+ * should have are chosen: of each family those asked for, else the one it has (in its status, or on
+ * its way there), else the lowest free one of the pool in question.  Choosing may fail, and then
+ * what the Service has stays; comparing the choice with the status names the action.  All addresses
+ * come from one pool, and a Service that has an address never leaves its pool unasked.  Some
+ * whose pool was divided by an edit stay together: what is held takes precedence over the
  * rule.  Nor does an edit move any Service: a request that was honoured once no longer counts,
  * whatever became of its pool (stays.c).
  */

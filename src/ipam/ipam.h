@@ -75,7 +75,7 @@ struct ipam_reservation {
 struct ipam_booking {
 	const char *service; /* the configuration's */
 	const struct config_pool *pool;
-	struct addr addrs[IPAM_ADDRS_MAX]; /* by family; none: no such */
+	struct addr addrs[IPAM_FAMILIES]; /* none: no such */
 	UT_hash_handle hh;
 };
 

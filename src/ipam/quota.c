@@ -172,18 +172,19 @@ static const struct addr *stays(const struct choice *c, const struct ipam_pool *
 static uint64_t added_by(const struct choice *c, const struct ipam_quota *q,
                          const struct choice_gain *gain)
 {
-	uint64_t n = 0;
+	uint64_t n = gain->addr && !is_counted(c->ipam, q, c->key, gain->addr);
 
-	for (size_t f = 0; f < IPAM_ADDRS_MAX; f++) {
+	for (size_t i = 0; i < c->picks.n; i++) {
+		const struct addr *a = &c->picks.addrs[i];
+		n += ipam_pool_of(c->ipam, a) == q->pool && !is_counted(c->ipam, q, c->key, a);
+	}
+	for (size_t i = 0; i < c->r->n_families; i++) {
+		size_t f = ipam_family_index(c->r->families[i]);
 		const struct addr *a = NULL;
-		if (gain->families & 1u << f) {
-			a = gain->addr;
-			n += !a;
-		} else if (!addr_is_none(&c->pick[f])) {
-			a = ipam_pool_of(c->ipam, &c->pick[f]) == q->pool ? &c->pick[f] : NULL;
-		} else {
+		if (gain->families & 1u << f)
+			n += !gain->addr;
+		else if (!choice_has_family(c, c->r->families[i]))
 			a = stays(c, q->pool, f);
-		}
 		n += a && !is_counted(c->ipam, q, c->key, a);
 	}
 	return n;
@@ -241,7 +242,8 @@ const struct config_quota *choice_quota_reached(const struct choice *c,
 
 	for (size_t i = 0; i < c->r->n_families; i++) {
 		size_t f = ipam_family_index(c->r->families[i]);
-		if (addr_is_none(&c->pick[f]) && (!gain.families || c->r->needs_both))
+		if (!choice_has_family(c, c->r->families[i]) &&
+		    (!gain.families || c->r->needs_both))
 			gain.families |= 1u << f;
 	}
 	return choice_quota_against(c, pool, &gain);

@@ -23,8 +23,8 @@ static const char *annotation(const struct kube_service *s, const char *const *n
 	return NULL;
 }
 
-static void __attribute__((format(printf, 2, 3)))
-problem(struct ipam_request *r, const char *fmt, ...)
+static void __attribute__((format(printf, 3, 4)))
+problem(struct ipam_request *r, enum reason reason, const char *fmt, ...)
 {
 	struct buf text = BUF_INIT;
 	va_list ap;
@@ -35,20 +35,24 @@ problem(struct ipam_request *r, const char *fmt, ...)
 	buf_vprintf(&text, fmt, ap);
 	va_end(ap);
 	r->problem = buf_take(&text);
-	r->problem_reason = REASON_InvalidRequest;
+	r->problem_reason = reason;
 }
 
 static void ask(struct ipam_request *r, const struct addr *a, const char *where)
 {
+	size_t n = 0;
+
 	for (size_t i = 0; i < r->n_asked; i++)
-		if (r->asked[i].family == a->family) {
-			problem(r,
-			        "%s asks for two IPv%u addresses, %s and %s; a Service has at most one of "
-			        "each family",
-			        where, a->family, addr_str(&r->asked[i]), addr_str(a));
-			return;
-		}
-	r->asked[r->n_asked++] = *a;
+		n += r->asked[i].family == a->family;
+	if (addrs_contain(r->asked, r->n_asked, a)) {
+		problem(r, REASON_InvalidRequest, "%s asks for %s twice", where, addr_str(a));
+	} else if (n == CONFIG_ADDRESSES_PER_SERVICE_MAX) {
+		problem(r, REASON_TooManyAddresses,
+		        "%s asks for more than %d IPv%u addresses, which no pool gives a Service",
+		        where, CONFIG_ADDRESSES_PER_SERVICE_MAX, a->family);
+	} else {
+		r->asked[r->n_asked++] = *a;
+	}
 }
 
 /* "192.0.2.1, 2001:db8::1"; @right: what to write in place of anything that is not an address. */
@@ -63,13 +67,15 @@ static void ask_list(struct ipam_request *r, const char *list, const char *where
 		if (n == 0)
 			return;
 		if (n >= sizeof(text)) {
-			problem(r, "%s: \"%.40s…\" is no IP address; write %s", where, list, right);
+			problem(r, REASON_InvalidRequest,
+			        "%s: \"%.40s…\" is no IP address; write %s", where, list, right);
 			return;
 		}
 		memcpy(text, list, n);
 		text[n] = '\0';
 		if (addr_parse(text, &a) < 0) {
-			problem(r, "%s: \"%s\" is no IP address; write %s", where, text, right);
+			problem(r, REASON_InvalidRequest, "%s: \"%s\" is no IP address; write %s",
+			        where, text, right);
 			return;
 		}
 		ask(r, &a, where);
@@ -90,28 +96,30 @@ static void read_wishes(const struct kube_service *s, struct ipam_request *r)
 
 	r->pool = xstrdup_null(pool);
 	if (list)
-		ask_list(r, list, name, "one, or an IPv4 and an IPv6 address with a comma between");
+		ask_list(r, list, name, "one, or several with commas between");
 	if (!s->load_balancer_ip || !s->load_balancer_ip[0])
 		return;
 	struct ipam_request spec = { 0 };
 	ask_list(&spec, s->load_balancer_ip, "spec.loadBalancerIP",
 	         "one, or the annotation " IPAM_ANNOTATION_ADDRESSES);
 	if (spec.problem)
-		problem(r, "%s", spec.problem);
+		problem(r, spec.problem_reason, "%s", spec.problem);
 	else if (spec.n_asked > 1)
-		problem(r,
-		        "spec.loadBalancerIP holds two addresses; write them in " IPAM_ANNOTATION_ADDRESSES);
+		problem(r, REASON_InvalidRequest,
+		        "spec.loadBalancerIP holds more than one address; write them in " IPAM_ANNOTATION_ADDRESSES);
 	else if (!list)
 		ask(r, &spec.asked[0], "spec.loadBalancerIP");
 	else if (r->n_asked != 1 || !addr_eq(&r->asked[0], &spec.asked[0]))
-		problem(r, "spec.loadBalancerIP and the annotation %s differ; remove one", name);
+		problem(r, REASON_InvalidRequest,
+		        "spec.loadBalancerIP and the annotation %s differ; remove one", name);
 	ipam_request_fini(&spec);
 }
 
 void ipam_check_sharing(struct ipam_request *r)
 {
 	if (r->tenancy && r->tenancy->key && strlen(r->tenancy->key) > TENANCY_KEY_MAX)
-		problem(r, TENANCY_ANNOTATION " is longer than %d bytes; write a shorter word",
+		problem(r, REASON_InvalidRequest,
+		        TENANCY_ANNOTATION " is longer than %d bytes; write a shorter word",
 		        TENANCY_KEY_MAX);
 }
 

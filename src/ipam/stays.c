@@ -129,50 +129,62 @@ bool choice_wants(const struct ipam_request *r, uint8_t family)
 	return false;
 }
 
-struct addr *choice_pick(struct choice *c, uint8_t family)
+void choice_pick(struct choice *c, const struct addr *a)
 {
-	return &c->pick[ipam_family_index(family)];
+	c->picks.addrs[c->picks.n++] = *a;
+	addrs_sort(c->picks.addrs, c->picks.n);
+}
+
+bool choice_has(const struct choice *c, const struct addr *a)
+{
+	return addrs_contain(c->picks.addrs, c->picks.n, a);
+}
+
+bool choice_has_family(const struct choice *c, uint8_t family)
+{
+	for (size_t i = 0; i < c->picks.n; i++)
+		if (c->picks.addrs[i].family == family)
+			return true;
+	return false;
 }
 
 bool choice_has_any(const struct choice *c)
 {
-	return !addr_is_none(&c->pick[0]) || !addr_is_none(&c->pick[1]);
+	return c->picks.n > 0;
 }
 
-bool choice_is_complete(struct choice *c)
+bool choice_is_complete(const struct choice *c)
 {
 	for (size_t i = 0; i < c->r->n_families; i++)
-		if (addr_is_none(choice_pick(c, c->r->families[i])))
+		if (!choice_has_family(c, c->r->families[i]))
 			return false;
 	return true;
 }
 
 const struct ipam_pool *choice_pool(const struct choice *c)
 {
-	for (size_t f = 0; f < IPAM_ADDRS_MAX; f++)
-		if (!addr_is_none(&c->pick[f]))
-			return ipam_pool_of(c->ipam, &c->pick[f]);
-	return NULL;
+	return choice_has_any(c) ? ipam_pool_of(c->ipam, &c->picks.addrs[0]) : NULL;
 }
 
 bool choice_take_free(struct choice *c, const struct ipam_pool *pool)
 {
 	for (size_t i = 0; i < c->r->n_families; i++) {
-		struct addr *pick = choice_pick(c, c->r->families[i]);
-		if (addr_is_none(pick))
-			choice_find(c, pool, ipam_family_index(c->r->families[i]), pick);
+		uint8_t family = c->r->families[i];
+		struct addr a;
+		if (!choice_has_family(c, family) &&
+		    choice_find(c, pool, ipam_family_index(family), &a))
+			choice_pick(c, &a);
 	}
 	return choice_is_complete(c);
 }
 
 bool choice_take_all_free(struct choice *c, const struct ipam_pool *pool)
 {
-	struct addr before[IPAM_ADDRS_MAX];
+	const struct choice_picks before = c->picks;
 
-	memcpy(before, c->pick, sizeof(before));
 	if (choice_take_free(c, pool))
 		return true;
-	memcpy(c->pick, before, sizeof(before));
+	c->picks = before;
 	return false;
 }
 
@@ -287,8 +299,8 @@ static void take_in_place(struct choice *c, const struct ipam_pool *pool)
 	for (size_t i = 0; i < c->r->n_held; i++) {
 		const struct addr *a = &c->r->held[i];
 		if (choice_is_mine(c, a) && ipam_pool_of(c->ipam, a) == pool && is_in_place(c, a) &&
-		    choice_wants(c->r, a->family))
-			*choice_pick(c, a->family) = *a;
+		    choice_wants(c->r, a->family) && !choice_has_family(c, a->family))
+			choice_pick(c, a);
 	}
 }
 
@@ -298,25 +310,24 @@ static bool take_reserved(struct choice *c, const struct ipam_pool *pool)
 	for (size_t i = 0; i < c->r->n_families; i++) {
 		uint8_t family = c->r->families[i];
 		const struct addr *a = choice_reserved(c, pool, family);
-		if (!a || !addr_is_none(choice_pick(c, family)))
+		if (!a || choice_has_family(c, family))
 			continue;
 		if (choice_is_taken(c, a) || ipam_cools_for_another(c->ipam, c->key, a) ||
 		    !choice_quota_allows(c, pool, a))
 			return false;
-		*choice_pick(c, family) = *a;
+		choice_pick(c, a);
 	}
 	return true;
 }
 
 static bool try_pool(struct choice *c, const struct ipam_pool *pool)
 {
-	struct addr before[IPAM_ADDRS_MAX];
+	const struct choice_picks before = c->picks;
 
-	memcpy(before, c->pick, sizeof(before));
 	take_in_place(c, pool);
 	if (take_reserved(c, pool) && choice_take_free(c, pool))
 		return true;
-	memcpy(c->pick, before, sizeof(before));
+	c->picks = before;
 	return false;
 }
 
@@ -341,6 +352,6 @@ bool choice_renumber(struct choice *c)
 	c->out->renumbers = found;
 	if (found && c->r->renumber != IPAM_RENUMBER_LATER)
 		return true;
-	memset(c->pick, 0, sizeof(c->pick));
+	c->picks.n = 0;
 	return false;
 }

@@ -139,7 +139,7 @@ def test_what_annotations_ask_for(lab: Lab, annotations: dict[str, str], address
         ({"fairlead.io/addresses": "8.8.8.8"}, "AddressOutsidePools", "8.8.8.8 was asked for, but is in no pool"),
         ({"fairlead.io/addresses": "192.168.1.240"}, "AddressTaken", "belongs to default/first"),
         ({"fairlead.io/addresses": "fd00:60::11"}, "FamilyMismatch", "no IPv6 cluster IP"),
-        ({"fairlead.io/addresses": "192.168.1.241,192.168.1.242"}, "InvalidRequest", "two IPv4 addresses"),
+        ({"fairlead.io/addresses": "192.168.1.241,192.168.1.242"}, "TooManyAddresses", "gives a Service one"),
         ({"fairlead.io/addresses": "here"}, "InvalidRequest", '"here" is no IP address'),
         ({"fairlead.io/addresses": "h" + 30 * "é"}, "InvalidRequest", "?…\" is no IP address"),
         ({"fairlead.io/address-pool": "nowhere"}, "NoSuchPool", "pool nowhere"),

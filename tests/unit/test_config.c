@@ -1271,6 +1271,7 @@ static void test_retained_has_each_key(void **state)
 		"share-across-namespaces",
 		"quota",
 		"cool-down",
+		"addresses-per-service",
 		"allocation",
 	};
 	struct configuration *again,
@@ -1279,7 +1280,8 @@ static void test_retained_has_each_key(void **state)
 			"- {name: whole, protocol: [layer2, bgp], use: external-ip, addresses: "
 			"[10.0.0.0/24], avoid-buggy-ips: true, exclude: [10.0.0.1/32], disabled: true, "
 			"reservations: [{service: a/b, address: 10.0.0.2}], quota: [{namespaces: "
-			"[a], addresses: 1}], cool-down: 1m, allocation: random,\n"
+			"[a], addresses: 1}], cool-down: 1m, allocation: random, "
+			"addresses-per-service: 2,\n"
 			"   auto-assign: false, priority: 7, renumber: true, terminating: hold, "
 			"share-across-namespaces: true, "
 			"namespaces: [a], namespace-selectors: [{match-labels: {a: b}}], "

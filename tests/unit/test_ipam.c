@@ -113,6 +113,8 @@ static const char world[] =
 	"{service: shop/web, address: 'fd00:6::2'}, {service: x/y, address: 10.6.0.2}]}\n"
 	"- {name: off, protocol: layer2, disabled: true, priority: 0, "
 	"addresses: [10.7.0.0/30, 'fd00:7::/126']}\n"
+	"- {name: many, protocol: layer2, auto-assign: false, addresses-per-service: 2, "
+	"addresses: [10.5.0.0/28, 'fd00:5::/124']}\n"
 	"- {name: any-use, protocol: layer2, auto-assign: false, use: [external-ip, load-balancer], "
 	"addresses: [198.51.101.0/28]}\n";
 
@@ -247,6 +249,48 @@ static const struct {
 	  "10.0.0.1,fd00::2", "" },
 	{ "asked both", "", "46", "fd00::2,10.0.0.2", "", "", IPAM_ASSIGN, REASON_Assigned,
 	  "10.0.0.2,fd00::2", "" },
+	{ "asked two of one family", "", "4", "10.5.0.2,10.5.0.1", "", "", IPAM_ASSIGN,
+	  REASON_Assigned, "10.5.0.1,10.5.0.2", "assigned 10.5.0.1, 10.5.0.2 from pool many" },
+	{ "asked two of one family, and gets one of the other", "", "64+", "10.5.0.1,10.5.0.2", "",
+	  "", IPAM_ASSIGN, REASON_Assigned, "10.5.0.1,10.5.0.2,fd00:5::", "" },
+	{ "asked two of each family", "", "46", "10.5.0.1,fd00:5::2,10.5.0.2,fd00:5::1", "many", "",
+	  IPAM_ASSIGN, REASON_Assigned, "10.5.0.1,10.5.0.2,fd00:5::1,fd00:5::2", "" },
+	{ "asked more than the pool gives a Service", "", "4", "10.5.0.1,10.5.0.2,10.5.0.3", "", "",
+	  IPAM_FAIL, REASON_TooManyAddresses, "",
+	  "3 IPv4 addresses were asked for, but pool many gives a Service 2 at most "
+	  "(addresses-per-service)" },
+	{ "asked more than one of a pool that does not say so", "", "4",
+	  "192.168.1.240,192.168.1.241", "", "", IPAM_FAIL, REASON_TooManyAddresses, "",
+	  "2 IPv4 addresses were asked for, but pool b-lan gives a Service one" },
+	{ "asked two, and one is taken", "x/a=10.5.0.2", "4", "10.5.0.1,10.5.0.2", "", "",
+	  IPAM_FAIL, REASON_AddressTaken, "", "10.5.0.2 was asked for" },
+	{ "asked two of two pools", "", "4", "10.5.0.1,192.168.1.240", "", "", IPAM_FAIL,
+	  REASON_InvalidRequest, "", "all addresses must come from one pool; 192.168.1.240 is in" },
+	{ "asked one more", "", "4", "10.5.0.2,10.5.0.1", "", "10.5.0.1", IPAM_ASSIGN,
+	  REASON_Assigned, "10.5.0.1,10.5.0.2", "" },
+	{ "asked one more than the pool gives a Service", "", "4", "10.5.0.0,10.5.0.2,10.5.0.1", "",
+	  "10.5.0.1,10.5.0.2", IPAM_FAIL, REASON_TooManyAddresses, "10.5.0.1,10.5.0.2",
+	  "the status keeps 10.5.0.1, 10.5.0.2" },
+	{ "asked one less", "", "4", "10.5.0.2", "", "10.5.0.1,10.5.0.2", IPAM_RELEASE, REASON_Kept,
+	  "10.5.0.2", "keeps 10.5.0.2 of pool many and gives up 10.5.0.1" },
+	{ "asked one less, and both families", "", "46", "10.5.0.2,fd00:5::1", "",
+	  "10.5.0.1,10.5.0.2,fd00:5::1", IPAM_RELEASE, REASON_Kept, "10.5.0.2,fd00:5::1",
+	  "gives up 10.5.0.1: a Service has one address of each family, unless it asks for more" },
+	{ "asked another one in place of one of two", "", "4", "10.5.0.2,10.5.0.3", "",
+	  "10.5.0.1,10.5.0.2", IPAM_MOVE, REASON_Assigned, "10.5.0.2,10.5.0.3", "" },
+	{ "asks for none of two any more", "", "4", "", "", "10.5.0.1,10.5.0.2", IPAM_RELEASE,
+	  REASON_Kept, "10.5.0.1", "gives up 10.5.0.2" },
+	{ "has more than its pool gives a Service by now", "", "4", "10.5.0.1,10.5.0.2,10.5.0.3",
+	  "", "10.5.0.1,10.5.0.2,10.5.0.3", IPAM_KEEP, REASON_Kept, "10.5.0.1,10.5.0.2,10.5.0.3",
+	  "" },
+	{ "and gives one back", "", "4", "10.5.0.1,10.5.0.3", "", "10.5.0.1,10.5.0.2,10.5.0.3",
+	  IPAM_RELEASE, REASON_Kept, "10.5.0.1,10.5.0.3", "gives up 10.5.0.2" },
+	{ "has two whose pool was divided, and asks for both", "", "4", "10.5.0.1,192.168.1.240",
+	  "", "10.5.0.1,192.168.1.240", IPAM_KEEP, REASON_Kept, "10.5.0.1,192.168.1.240",
+	  "of pool many and pool b-lan" },
+	{ "and for a third, whatever comes first", "", "4", "10.5.0.2,192.168.1.240,10.5.0.1", "",
+	  "10.5.0.1,192.168.1.240", IPAM_FAIL, REASON_InvalidRequest, "10.5.0.1,192.168.1.240",
+	  "10.5.0.2 is in pool many, another one in pool b-lan" },
 	{ "asked both of two pools", "", "46", "192.168.1.240,fd00::2", "", "", IPAM_FAIL,
 	  REASON_InvalidRequest, "", "must come from one pool" },
 	{ "the status' order does not matter", "", "46", "", "", "fd00::1,10.0.0.1", IPAM_KEEP,
@@ -1604,15 +1648,40 @@ static void test_requests(void **state)
 		  { "10.0.0.1,10.0.0.2" },
 		  NULL,
 		  NULL,
+		  "10.0.0.1,10.0.0.2",
+		  NULL },
+		{ { "fairlead.io/addresses" },
+		  { "10.0.0.1,fd00::1,10.0.0.1" },
+		  NULL,
+		  NULL,
+		  "10.0.0.1,fd00::1",
+		  "fairlead.io/addresses asks for 10.0.0.1 twice" },
+		{ { "metallb.io/loadBalancerIPs" },
+		  { "10.0.0.1,fd00::1,10.0.0.2,10.0.0.3,10.0.0.4,10.0.0.5" },
+		  NULL,
+		  NULL,
+		  "10.0.0.1,fd00::1,10.0.0.2,10.0.0.3,10.0.0.4",
+		  "metallb.io/loadBalancerIPs asks for more than 4 IPv4 addresses, which no pool "
+		  "gives a Service" },
+		{ { "fairlead.io/addresses" },
+		  { "10.0.0.1,10.0.0.2" },
 		  "10.0.0.1",
-		  "asks for two IPv4 addresses, 10.0.0.1 and 10.0.0.2" },
+		  NULL,
+		  "10.0.0.1,10.0.0.2",
+		  "differ; remove one" },
+		{ { NULL },
+		  { NULL },
+		  "10.0.0.1,10.0.0.2",
+		  NULL,
+		  "",
+		  "spec.loadBalancerIP holds more than one address" },
 		{ { "fairlead.io/addresses" },
 		  { "10.0.0.300" },
 		  NULL,
 		  NULL,
 		  "",
-		  "fairlead.io/addresses: \"10.0.0.300\" is no IP address; write one, or an IPv4 and "
-		  "an IPv6 address with a comma between" },
+		  "fairlead.io/addresses: \"10.0.0.300\" is no IP address; write one, or several "
+		  "with commas between" },
 		{ { "fairlead.io/addresses" },
 		  { "0123456789012345678901234567890123456789012345678901234567890123456789" },
 		  NULL,
@@ -1644,6 +1713,10 @@ static void test_requests(void **state)
 		assert_int_equal(r.problem != NULL, rows[i].problem != NULL);
 		if (r.problem)
 			assert_non_null(strstr(r.problem, rows[i].problem));
+		if (r.problem)
+			assert_int_equal(r.problem_reason, strstr(r.problem, "more than 4")
+			                                           ? REASON_TooManyAddresses
+			                                           : REASON_InvalidRequest);
 		ipam_request_fini(&r);
 		for (size_t k = 0; k < n; k++) {
 			free(kvs[k].key);

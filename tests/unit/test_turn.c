@@ -197,7 +197,7 @@ static void write_by_hand(struct thing *t)
 {
 	cleanup_free char *text = xasprintf("10.0.%u.%u", rnd(3), rnd(8));
 
-	if (t->n_external + IPAM_ADDRS_MAX < ADDRS)
+	if (t->n_external + IPAM_FAMILIES < ADDRS)
 		assert_int_equal(addr_parse(text, &t->external[t->n_external++]), 0);
 }
 
