@@ -17,6 +17,7 @@ POOL = {
     "name": "both",
     "protocol": "layer2",
     "addresses": ["192.168.1.230-192.168.1.239", f"{dual.LAN}f0-{dual.LAN}ff"],
+    "addresses-per-service": 2,
 }
 
 
@@ -105,6 +106,27 @@ def test_traffic(lab: Lab, service: tuple[str, str], policy: str) -> None:
         wait_for(f"policy {policy} to act on {address}", lambda a=address: as_wanted(a))
     if policy == "Local":
         assert wait_one_owner(lab, four, six) in WITH_PODS
+
+
+def test_several_of_one_family(lab: Lab, make_service: MakeService) -> None:
+    """What the Service names is its own, on one node, and goes when it is named no more."""
+    first, second = "192.168.1.232", "192.168.1.238"
+    make_service("several", {"fairlead.io/addresses": f"{second},{first}"})
+
+    def has(*wanted: str) -> None:
+        wait_for(f"the addresses {wanted}", lambda: lab.addresses("several") == list(wanted))
+
+    has(first, second)
+    owner = lab.wait_owner(first)
+    assert lab.wait_owner(second) == owner
+    for address in (first, second):
+        wait_for(f"HTTP from {address}", lambda a=address: lab.get(a, timeout=1))
+        for node in NODES:
+            lab.wait_reason(node, "several", address, "Announced" if node == owner else "NotOwner")
+    lab.api.patch("Service", "several", {"metadata": {"annotations": {"fairlead.io/addresses": second}}})
+    has(second)
+    wait_for(f"nobody to answer for {first}", lambda: not lab.arp_answers(first))
+    assert lab.get(second).name and lab.wait_owner(second) == owner
 
 
 def test_both_move_when_the_owner_dies(lab: Lab, service: tuple[str, str]) -> None:

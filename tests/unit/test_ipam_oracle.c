@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The allocator beside one so plain that it is right at a glance: addresses are numbers, who has
- * one is found by looking at everybody, and every choice walks all pools and all addresses.  Both
- * live through the same random histories of Services, labels, Namespaces, machines, edits and
- * restarts, and must give the same answer to everybody at every step.
+ * The allocator beside one so plain that it is right at a glance: addresses are numbers, several of
+ * them bits, who has one is found by looking at everybody, and every choice walks all pools and all
+ * addresses.  Both live through the same random histories of Services, labels, Namespaces,
+ * machines, edits and restarts, and must give the same answer to everybody at every step.
  *
  * At each step it also holds that no address belongs to two, that nobody is given one that his pool
  * would not give, that nobody loses one who asked for nothing else, that no quota is exceeded more
@@ -23,7 +23,7 @@ enum { POOLS = 5, SPAN = 4, SPANS = 8, ADDRS = SPAN * SPANS, SERVICES = 14, NAME
 enum { QUOTAS = 2, STEPS = 100, SEEDS = 1000 };
 #define LOT(service) ((int)(service)*7 + 3)
 #define NONE (-1)
-#define WAITS (-2) /* an answer: it has nothing, or keeps what it has, since it cannot have more */
+#define WAITS 0 /* an answer: it has nothing, or keeps what it has, since it cannot have more */
 
 static unsigned int rnd_state, seed_now, step_now;
 
@@ -53,6 +53,7 @@ struct pool {
 		unsigned int namespaces; /* bits; 0: there is none */
 		int addresses;
 	} quotas[QUOTAS];
+	int most;      /* that a Service may ask for */
 	int cool_down; /* seconds */
 	enum config_allocation allocation;
 };
@@ -61,12 +62,12 @@ struct service {
 	bool exists;
 	int namespace, tier; /* labels; NONE: no such label */
 	int asked_pool;      /* POOLS: one that is not there */
-	int asked, held;
+	uint32_t asked, held;
 	char message[IPAM_MESSAGE_SIZE];
 	bool is_true;
-	int before;   /* what it held before this step */
-	bool changed; /* what it asks for, in this step */
-	bool woken;   /* at the end of the step before */
+	uint32_t before; /* what it held before this step */
+	bool changed;    /* what it asks for, in this step */
+	bool woken;      /* at the end of the step before */
 };
 
 static struct {
@@ -105,6 +106,43 @@ static int number_of(const struct addr *a)
 	return a->b[2] * 8 + a->b[3];
 }
 
+_Static_assert(ADDRS == 32, "a bit for each");
+
+static uint32_t bit(int a)
+{
+	return (uint32_t)1 << a;
+}
+
+static int count(uint32_t set)
+{
+	return __builtin_popcount(set);
+}
+
+static int lowest(uint32_t set)
+{
+	return set ? __builtin_ctz(set) : NONE;
+}
+
+static size_t addrs_of(uint32_t set, struct addr *out)
+{
+	size_t n = 0;
+
+	for (int a = 0; a < ADDRS; a++)
+		if (set & bit(a))
+			out[n++] = addr_of(a);
+	return n;
+}
+
+/* All that are written to be the pool's. */
+static uint32_t owned_by(int pool)
+{
+	uint32_t set = 0;
+
+	for (int a = 0; a < ADDRS; a++)
+		set |= w.owner[a / SPAN] == pool ? bit(a) : 0;
+	return set;
+}
+
 static bool is_reserved(const struct pool *p)
 {
 	return p->namespaces || p->team != NONE || p->tier != NONE;
@@ -132,6 +170,7 @@ static void random_pools(void)
 			p->quotas[k].namespaces = rnd(3) == 0 ? 1 + rnd(7) : 0;
 			p->quotas[k].addresses = (int)rnd(4);
 		}
+		p->most = rnd(2) ? 1 : 1 + (int)rnd(3);
 		p->cool_down = rnd(2) ? (int)rnd(40) : 0;
 		p->allocation = (enum config_allocation)rnd(4);
 	}
@@ -225,7 +264,8 @@ static void print_pool(int i, struct buf *out)
 		buf_printf(out, ", priority: %d", p->priority);
 	if (p->is_disabled)
 		buf_puts(out, ", disabled: true");
-	buf_printf(out, ", allocation: %s", allocations[p->allocation]);
+	buf_printf(out, ", allocation: %s, addresses-per-service: %d", allocations[p->allocation],
+	           p->most);
 	if (p->cool_down)
 		buf_printf(out, ", cool-down: %ds", p->cool_down);
 	print_excluded(i, out);
@@ -255,7 +295,7 @@ static void print_pool(int i, struct buf *out)
 static int holder_of(int a)
 {
 	for (int i = 0; i < SERVICES; i++)
-		if (w.services[i].exists && w.services[i].held == a)
+		if (w.services[i].exists && w.services[i].held & bit(a))
 			return i;
 	return NONE;
 }
@@ -286,21 +326,21 @@ static int n_counted(int pool, int quota)
 	int n = 0;
 
 	for (int i = 0; i < SERVICES; i++)
-		n += w.services[i].exists && w.services[i].held != NONE &&
-		     w.owner[w.services[i].held / SPAN] == pool &&
-		     w.pools[pool].quotas[quota].namespaces & 1u << w.services[i].namespace;
+		if (w.services[i].exists &&
+		    w.pools[pool].quotas[quota].namespaces & 1u << w.services[i].namespace)
+			n += count(w.services[i].held & owned_by(pool));
 	return n;
 }
 
-/* One address of the pool, in place of what it has. */
-static bool has_quota(int i, int pool)
+/* So many addresses of the pool, in place of what it has. */
+static bool has_quota(int i, int pool, int n)
 {
 	const struct service *s = &w.services[i];
-	bool has_one = s->held != NONE && w.owner[s->held / SPAN] == pool;
+	int more = n - count(s->held & owned_by(pool));
 
 	for (int k = 0; k < QUOTAS; k++)
-		if (w.pools[pool].quotas[k].namespaces & 1u << s->namespace && !has_one &&
-		    n_counted(pool, k) >= w.pools[pool].quotas[k].addresses)
+		if (w.pools[pool].quotas[k].namespaces & 1u << s->namespace && more > 0 &&
+		    n_counted(pool, k) + more > w.pools[pool].quotas[k].addresses)
 			return false;
 	return true;
 }
@@ -391,7 +431,7 @@ static int next_for_anybody(int i, int pool)
 
 static int next_free(int i, int pool)
 {
-	if (!has_quota(i, pool))
+	if (!has_quota(i, pool, 1))
 		return NONE;
 	for (int a = 0; a < ADDRS; a++)
 		if (is_given_by(a, pool) && w.cools_for[a] == i &&
@@ -452,7 +492,7 @@ static int first_pool_but(unsigned int tried)
 	return best;
 }
 
-static int from_any_pool(int who)
+static uint32_t from_any_pool(int who)
 {
 	const struct service *s = &w.services[who];
 	unsigned int tried = 0;
@@ -464,31 +504,52 @@ static int from_any_pool(int who)
 		if (matches(&w.pools[i], s) == CONFIG_MATCHES_PERHAPS)
 			return WAITS;
 		if (next_free(who, i) != NONE)
-			return next_free(who, i);
+			return bit(next_free(who, i));
 	}
 	return WAITS;
 }
 
-static int asked_address(int i, bool stays)
+static bool is_elsewhere(const struct service *s, int a)
+{
+	return s->asked_pool != NONE && s->asked_pool < POOLS && w.pools[s->asked_pool].is_there &&
+	       w.owner[a / SPAN] != s->asked_pool;
+}
+
+/* One that it has not, or not from where it asks for it. */
+static bool gets_asked(int i, int a)
 {
 	const struct service *s = &w.services[i];
-	int owner = w.owner[s->asked / SPAN], holder = holder_of(s->asked);
-	bool is_named =
-		s->asked_pool != NONE && s->asked_pool < POOLS && w.pools[s->asked_pool].is_there;
-	bool is_elsewhere = is_named && owner != s->asked_pool;
+	int pool = w.owner[a / SPAN];
 
-	if (holder == i && (stays || !is_elsewhere))
-		return s->asked;
-	if (owner == NONE || is_elsewhere || matches(&w.pools[owner], s) != CONFIG_MATCHES ||
-	    w.pools[owner].is_disabled || w.machine[s->asked])
-		return WAITS;
-	if (holder != NONE)
-		return holder == i ? s->asked : WAITS;
-	if (w.reserved[s->asked] != NONE && w.reserved[s->asked] != i)
-		return WAITS;
-	if (cools_for_another(s->asked, i))
-		return WAITS;
-	return is_given_by(s->asked, owner) && has_quota(i, owner) ? s->asked : WAITS;
+	return pool != NONE && !is_elsewhere(s, a) && !w.pools[pool].is_disabled &&
+	       matches(&w.pools[pool], s) == CONFIG_MATCHES && holder_of(a) == NONE &&
+	       (w.reserved[a] == NONE || w.reserved[a] == i) && !cools_for_another(a, i) &&
+	       is_given_by(a, pool) && count(s->asked) <= w.pools[pool].most;
+}
+
+/* All of them, or none: what it has stays, and the rest is of the pool that has any of it. */
+static uint32_t asked_addresses(int i, bool stays)
+{
+	const struct service *s = &w.services[i];
+	uint32_t has = 0;
+
+	for (int a = 0; a < ADDRS; a++)
+		if (s->asked & s->held & bit(a) && (stays || !is_elsewhere(s, a)))
+			has |= bit(a);
+	for (int a = 0; a < ADDRS; a++) {
+		int pool = w.owner[a / SPAN];
+		if (!(s->asked & ~has & bit(a)))
+			continue;
+		if (!gets_asked(i, a))
+			return WAITS;
+		for (int b = 0; b < ADDRS; b++)
+			if (s->asked & bit(b) && w.owner[b / SPAN] != NONE &&
+			    w.owner[b / SPAN] != pool)
+				return WAITS;
+		if (!has_quota(i, pool, count(s->asked & owned_by(pool))))
+			return WAITS;
+	}
+	return s->asked;
 }
 
 /* What a pool that gives to the Service, or may, reserves for it; NONE: nothing. */
@@ -504,37 +565,38 @@ static int reserved_for(int i)
 }
 
 /* It waits for one that is another's, or whose pool may be for it. */
-static int take_booked(int i, int a)
+static uint32_t take_booked(int i, int a)
 {
 	bool is_known = matches(&w.pools[w.owner[a / SPAN]], &w.services[i]) == CONFIG_MATCHES;
 
 	return is_known && holder_of(a) == NONE && !cools_for_another(a, i) &&
-	                       has_quota(i, w.owner[a / SPAN])
-	               ? a
+	                       has_quota(i, w.owner[a / SPAN], 1)
+	               ? bit(a)
 	               : WAITS;
 }
 
 /* @honoured: what it holds was given when it asked for this pool, which so does not count. */
-static int plain_answer(int i, bool honoured)
+static uint32_t plain_answer(int i, bool honoured)
 {
 	const struct service *s = &w.services[i];
-	bool stays = honoured && s->held != NONE;
+	bool stays = honoured && s->held;
 	int pool = stays ? NONE : s->asked_pool;
 
 	if (pool != NONE &&
 	    (pool == POOLS || !w.pools[pool].is_there || w.pools[pool].is_disabled ||
 	     matches(&w.pools[pool], s) != CONFIG_MATCHES))
 		return WAITS;
-	if (s->asked != NONE)
-		return asked_address(i, stays);
-	if (s->held != NONE && (pool == NONE || w.owner[s->held / SPAN] == pool))
-		return s->held;
+	if (s->asked)
+		return asked_addresses(i, stays);
+	uint32_t has = s->held & (pool == NONE ? UINT32_MAX : owned_by(pool));
+	if (has)
+		return bit(lowest(has));
 	int booked = reserved_for(i);
 	if (booked != NONE && (pool == NONE || w.owner[booked / SPAN] == pool))
 		return take_booked(i, booked);
 	if (pool == NONE)
 		return from_any_pool(i);
-	return next_free(i, pool) == NONE ? WAITS : next_free(i, pool);
+	return next_free(i, pool) == NONE ? WAITS : bit(next_free(i, pool));
 }
 
 /* ---- the allocator ---- */
@@ -567,10 +629,8 @@ static struct ipam_request request_of(const struct service *s)
 
 	r.labels = label("tier", s->tier);
 	r.lot = (uint64_t)LOT(s - w.services);
-	if (s->asked != NONE)
-		r.asked[r.n_asked++] = addr_of(s->asked);
-	if (s->held != NONE)
-		r.held[r.n_held++] = addr_of(s->held);
+	r.n_asked = (uint8_t)addrs_of(s->asked, r.asked);
+	r.n_held = (uint8_t)addrs_of(s->held, r.held);
 	if (s->asked_pool != NONE)
 		r.pool = xasprintf("p%d", s->asked_pool);
 	r.honoured = r.pool && ipam_message_honours(s->message, s->is_true, r.pool);
@@ -647,9 +707,10 @@ static void start(void)
 			ipam_add_machine(w.ipam, &at, REASON_NodeAddress, "Node node1");
 		}
 	for (int i = 0; i < SERVICES; i++)
-		if (w.services[i].exists && w.services[i].held != NONE) {
-			const struct addr a = addr_of(w.services[i].held);
-			assert_int_equal(ipam_hold_any(w.ipam, key_of(i), &a, 1), 1);
+		if (w.services[i].exists) {
+			struct addr held[ADDRS];
+			size_t n = addrs_of(w.services[i].held, held);
+			assert_int_equal(ipam_hold_any(w.ipam, key_of(i), held, n), n);
 		}
 	ipam_set_time(w.ipam, w.now);
 	ipam_read_cooling(w.ipam, buf_str(&cooling));
@@ -662,6 +723,27 @@ static void start(void)
 
 /* ---- both ---- */
 
+/* Goes over to what it is given; each that is new counts by itself, in order. */
+static void take(int i, uint32_t answer, const struct ipam_decision *d)
+{
+	struct service *s = &w.services[i];
+	uint32_t before = s->held;
+
+	for (int a = 0; a < ADDRS; a++)
+		if (answer & bit(a) && holder_of(a) == NONE) {
+			count_turn(i, a);
+			s->held |= bit(a);
+			w.cools_for[a] = NONE;
+		}
+	ipam_give(w.ipam, key_of(i), d->addrs, d->n);
+	ipam_hold_any(w.ipam, key_of(i), d->addrs, d->n);
+	ipam_retain(w.ipam, key_of(i), d->addrs, d->n);
+	s->held = answer;
+	for (int a = 0; a < ADDRS; a++)
+		if (before & ~answer & bit(a))
+			let_go(a, i);
+}
+
 static void decide(int i)
 {
 	struct service *s = &w.services[i];
@@ -671,25 +753,18 @@ static void decide(int i)
 	bool woken =
 		w.all_again || s->changed || s->woken || ipam_is_concerned(w.ipam, key_of(i), &r);
 	ipam_decide(w.ipam, key_of(i), &r, &d);
-	int plain = plain_answer(i, r.honoured);
-	int answer = d.action == IPAM_FAIL ? WAITS : number_of(&d.addrs[0]);
+	uint32_t plain = plain_answer(i, r.honoured), answer = WAITS;
+	for (size_t k = 0; k < d.n && d.action != IPAM_FAIL; k++)
+		answer |= bit(number_of(&d.addrs[k]));
 	if (answer != plain)
-		fail_msg("seed %u, step %u: s%02d is given %d instead of %d: %s %s", seed_now,
+		fail_msg("seed %u, step %u: s%02d is given %x instead of %x: %s %s", seed_now,
 		         step_now, i, answer, plain, reason_name(d.reason), d.message);
 	if (answer != WAITS) {
 		if (!woken && answer != s->held)
-			fail_msg("seed %u, step %u: s%02d is not woken for %s", seed_now, step_now,
-			         i, addr_text(answer));
-		assert_int_equal(d.n, 1);
-		if (holder_of(answer) == NONE)
-			count_turn(i, answer);
-		ipam_give(w.ipam, key_of(i), d.addrs, d.n);
-		ipam_hold_any(w.ipam, key_of(i), d.addrs, d.n);
-		ipam_retain(w.ipam, key_of(i), d.addrs, d.n);
-		w.cools_for[answer] = NONE;
-		if (s->held != NONE && s->held != answer)
-			let_go(s->held, i);
-		s->held = answer;
+			fail_msg("seed %u, step %u: s%02d is not woken for %x", seed_now, step_now,
+			         i, answer);
+		assert_int_equal(d.n, count(answer));
+		take(i, answer, &d);
 	}
 	snprintf(s->message, sizeof(s->message), "%s", d.message);
 	s->is_true = reason_holds(d.reason);
@@ -699,18 +774,25 @@ static void decide(int i)
 static void check(int i)
 {
 	const struct service *s = &w.services[i];
-	int pool = s->held == NONE ? NONE : w.owner[s->held / SPAN];
+	uint32_t gained = s->held & ~s->before, lost = s->before & ~s->held;
 
-	if (!s->exists || s->held == NONE)
+	if (!s->exists)
 		return;
 	for (int k = 0; k < i; k++)
-		assert_false(w.services[k].exists && w.services[k].held == s->held);
-	if (s->held != s->before)
-		assert_true(pool != NONE && is_given_by(s->held, pool) &&
-		            !w.pools[pool].is_disabled &&
-		            matches(&w.pools[pool], s) == CONFIG_MATCHES);
-	if (s->before != NONE && s->held != s->before)
-		assert_true(s->changed || s->asked != NONE || s->asked_pool != NONE);
+		assert_false(w.services[k].exists && w.services[k].held & s->held);
+	for (int a = 0; a < ADDRS; a++) {
+		int pool = w.owner[a / SPAN];
+		if (gained & bit(a))
+			assert_true(pool != NONE && is_given_by(a, pool) &&
+			            !w.pools[pool].is_disabled &&
+			            count(s->held) <= w.pools[pool].most &&
+			            matches(&w.pools[pool], s) == CONFIG_MATCHES);
+	}
+	if (lost)
+		assert_true(s->changed || s->asked || s->asked_pool != NONE);
+	/* Nor does it lose what it asks for all the same, or the last one to nothing. */
+	assert_false(lost & s->asked && s->asked_pool == NONE);
+	assert_true(!lost || s->held);
 }
 
 /* Time goes on. */
@@ -723,7 +805,16 @@ static void wait_a_while(void)
 
 static void random_wish(struct service *s)
 {
-	s->asked = rnd(4) ? NONE : (int)rnd(ADDRS);
+	s->asked = rnd(4) ? 0 : bit((int)rnd(ADDRS));
+	/* Often some of one pool, and of what it has. */
+	if (s->asked && rnd(2))
+		s->asked |= bit(lowest(s->asked) ^ 1);
+	if (s->asked && rnd(3) == 0)
+		s->asked |= bit(lowest(s->asked) ^ (1 + (int)rnd(SPAN - 1)));
+	if (s->held && rnd(3) == 0)
+		s->asked = s->held & ~bit((int)rnd(ADDRS));
+	if (s->held && rnd(4) == 0 && count(s->held) < CONFIG_ADDRESSES_PER_SERVICE_MAX)
+		s->asked = s->held | bit(lowest(s->held) ^ (1 + (int)rnd(SPAN - 1)));
 	s->asked_pool = rnd(2) ? NONE : (int)rnd(POOLS + 1);
 	s->changed = true;
 }
@@ -734,16 +825,15 @@ static void come_or_go(int i)
 
 	if (s->exists) {
 		ipam_release(w.ipam, key_of(i));
-		if (s->held != NONE)
-			let_go(s->held, i);
-		*s = (struct service){ .held = NONE };
+		for (int a = 0; a < ADDRS; a++)
+			if (s->held & bit(a))
+				let_go(a, i);
+		*s = (struct service){ .exists = false };
 		return;
 	}
 	*s = (struct service){ .exists = true,
 		               .namespace = i % NAMESPACES,
-		               .tier = rnd_or_none(2),
-		               .held = NONE,
-		               .before = NONE };
+		               .tier = rnd_or_none(2) };
 	random_wish(s);
 }
 
@@ -778,6 +868,7 @@ static void happen(void)
 		w.pools[rnd(POOLS)].excluded = rnd_or_none(SPAN - 1);
 		w.pools[rnd(POOLS)].quotas[0].addresses = (int)rnd(4);
 		w.pools[rnd(POOLS)].cool_down = (int)rnd(30);
+		w.pools[rnd(POOLS)].most = 1 + (int)rnd(3);
 		start();
 		break;
 	case 3:
@@ -865,8 +956,6 @@ static void test_same_answers(void **state)
 	for (seed_now = 1; seed_now <= n_seeds; seed_now++) {
 		rnd_state = seed_now;
 		memset(&w, 0, sizeof(w));
-		for (int i = 0; i < SERVICES; i++)
-			w.services[i].held = NONE;
 		for (int a = 0; a < ADDRS; a++)
 			w.cools_for[a] = NONE;
 		for (int p = 0; p < POOLS; p++)

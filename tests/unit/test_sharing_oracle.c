@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * As test_ipam_oracle.c, of what that leaves out: Services that share addresses, and those that
- * want one of each family.  Two pools of few addresses, so that most histories are about who may
+ * want some of each family.  Two pools of few addresses, so that most histories are about who may
  * join whom, who has to go, and who goes without the other family.
  *
  * At each step it also holds that all who have an address together were let in, and that whoever
@@ -31,12 +31,12 @@ static unsigned int rnd(unsigned int below)
 
 /* ---- the world ---- */
 
-/* One address of each family, by number; NONE: none. */
+/* Addresses of each family: bits, by number. */
 struct both {
-	int a[2];
+	unsigned int a[2];
 };
 
-static const struct both nothing = { { NONE, NONE } };
+static const struct both nothing = { { 0, 0 } };
 
 struct service {
 	bool exists;
@@ -46,7 +46,7 @@ struct service {
 	bool local;
 	int selector; /* what it selects, where that matters */
 	bool wants[2], needs_both, six_first;
-	int asked, asked_family; /* NONE: for none */
+	struct both asked;
 	struct both held;
 	bool granted;
 	bool changed, woken; /* in this step; by the one before */
@@ -55,6 +55,7 @@ struct service {
 static struct {
 	int n_addrs[POOLS][2]; /* the first so many of its span */
 	bool is_across[POOLS], is_disabled[POOLS];
+	int most[POOLS]; /* that a Service may ask for */
 	struct service services[SERVICES];
 	int n_created;
 	bool all_again;
@@ -93,7 +94,7 @@ static const char *key_of(int i)
 
 static bool has(int i, int f, int a)
 {
-	return w.services[i].exists && w.services[i].held.a[f] == a;
+	return w.services[i].exists && w.services[i].held.a[f] & 1u << a;
 }
 
 static bool go_together(int i, int j, bool across)
@@ -158,24 +159,24 @@ static bool is_misfit(int i, int f, int a)
 
 static bool has_any(const struct both *b)
 {
-	return b->a[0] != NONE || b->a[1] != NONE;
+	return b->a[0] || b->a[1];
 }
 
 static int pool_of(const struct both *b)
 {
-	return (b->a[0] != NONE ? b->a[0] : b->a[1]) / SPAN;
+	return __builtin_ctz(b->a[0] ? b->a[0] : b->a[1]) / SPAN;
 }
 
 /* One to share before one of its own. */
-static int next_in(int i, int pool, int f)
+static unsigned int next_in(int i, int pool, int f)
 {
 	for (int k = 0; k < w.n_addrs[pool][f]; k++)
 		if (may_join(i, f, pool * SPAN + k))
-			return pool * SPAN + k;
+			return 1u << (pool * SPAN + k);
 	for (int k = 0; k < w.n_addrs[pool][f]; k++)
 		if (is_free(f, pool * SPAN + k))
-			return pool * SPAN + k;
-	return NONE;
+			return 1u << (pool * SPAN + k);
+	return 0;
 }
 
 /* True if no family that is wanted lacks one now. */
@@ -184,9 +185,9 @@ static bool fill(int i, int pool, struct both *b)
 	bool complete = true;
 
 	for (int f = 0; f < 2; f++) {
-		if (w.services[i].wants[f] && b->a[f] == NONE && !w.is_disabled[pool])
+		if (w.services[i].wants[f] && !b->a[f] && !w.is_disabled[pool])
 			b->a[f] = next_in(i, pool, f);
-		complete &= !w.services[i].wants[f] || b->a[f] != NONE;
+		complete &= !w.services[i].wants[f] || b->a[f];
 	}
 	return complete;
 }
@@ -208,20 +209,35 @@ static bool from_any_pool(int i, struct both *b)
 			if (w.is_disabled[p])
 				continue;
 			b->a[f] = next_in(i, p, f);
-			if (b->a[f] != NONE)
+			if (b->a[f])
 				return true;
 		}
 	return false;
 }
 
-static bool may_ask(int i)
+/* One that is new to it comes from the pool of all others. */
+static bool may_ask(int i, int f, int a)
 {
-	const struct service *s = &w.services[i];
-	int f = s->asked_family, a = s->asked;
+	const struct both *asked = &w.services[i].asked;
 
-	if (!s->wants[f])
+	if (!w.services[i].wants[f])
 		return false;
-	return has(i, f, a) || (!w.is_disabled[a / SPAN] && (is_free(f, a) || may_join(i, f, a)));
+	if (has(i, f, a))
+		return true;
+	for (int b = 0; b < ADDRS; b++)
+		if ((asked->a[0] | asked->a[1]) & 1u << b && b / SPAN != a / SPAN)
+			return false;
+	return !w.is_disabled[a / SPAN] && (is_free(f, a) || may_join(i, f, a)) &&
+	       __builtin_popcount(asked->a[f]) <= w.most[a / SPAN];
+}
+
+static bool may_ask_all(int i)
+{
+	for (int f = 0; f < 2; f++)
+		for (int a = 0; a < ADDRS; a++)
+			if (w.services[i].asked.a[f] & 1u << a && !may_ask(i, f, a))
+				return false;
+	return true;
 }
 
 /* @avoids: what it may not share any more is not chosen. */
@@ -230,15 +246,15 @@ static bool choose(int i, bool avoids, struct both *b)
 	const struct service *s = &w.services[i];
 
 	*b = nothing;
-	if (s->asked != NONE && !may_ask(i))
+	if (!may_ask_all(i))
 		return false;
-	if (s->asked != NONE)
-		b->a[s->asked_family] = s->asked;
+	*b = s->asked;
 	for (int f = 0; f < 2; f++)
-		if (s->held.a[f] != NONE && s->wants[f] && b->a[f] == NONE &&
-		    (!has_any(b) || pool_of(b) == s->held.a[f] / SPAN) &&
-		    !(avoids && is_misfit(i, f, s->held.a[f])))
-			b->a[f] = s->held.a[f];
+		for (int a = 0; a < ADDRS; a++)
+			if (has(i, f, a) && s->wants[f] && !b->a[f] &&
+			    (!has_any(b) || pool_of(b) == a / SPAN) &&
+			    !(avoids && is_misfit(i, f, a)))
+				b->a[f] = 1u << a;
 	if (!has_any(b))
 		return from_any_pool(i, b);
 	return fill(i, pool_of(b), b) || !s->needs_both;
@@ -251,12 +267,13 @@ static bool plain_answer(int i, struct both *b)
 	bool any = false, replaced = true;
 
 	for (int f = 0; f < 2; f++)
-		any |= s->held.a[f] != NONE && is_misfit(i, f, s->held.a[f]);
+		for (int a = 0; a < ADDRS; a++)
+			any |= has(i, f, a) && is_misfit(i, f, a);
 	if (!any)
 		return choose(i, false, b);
 	if (choose(i, true, b)) {
 		for (int f = 0; f < 2; f++)
-			replaced &= s->held.a[f] == NONE || !s->wants[f] || b->a[f] != NONE;
+			replaced &= !s->held.a[f] || !s->wants[f] || b->a[f];
 		if (replaced)
 			return true;
 	}
@@ -265,11 +282,22 @@ static bool plain_answer(int i, struct both *b)
 
 /* ---- the allocator ---- */
 
+static size_t addrs_of(const struct both *b, struct addr *out)
+{
+	size_t n = 0;
+
+	for (int f = 0; f < 2; f++)
+		for (int a = 0; a < ADDRS; a++)
+			if (b->a[f] & 1u << a)
+				out[n++] = addr_of(f, a);
+	return n;
+}
+
 static struct tenancy *tenancy_for(int i)
 {
 	static struct label selected = { .key = (char *)(uintptr_t) "app" };
 	static struct tenancy_port ports[PORTS];
-	static struct addr granted[2];
+	static struct addr granted[2 * ADDRS];
 	static struct tenancy t;
 	static char namespace[8], key[8], value[8];
 	const struct service *s = &w.services[i];
@@ -286,9 +314,7 @@ static struct tenancy *tenancy_for(int i)
 		              .ports = ports,
 		              .creation_us = s->created,
 		              .granted = granted };
-	for (int f = 0; s->granted && f < 2; f++)
-		if (s->held.a[f] != NONE)
-			granted[t.n_granted++] = addr_of(f, s->held.a[f]);
+	t.n_granted = s->granted ? addrs_of(&s->held, granted) : 0;
 	if (s->local)
 		t.selector = (struct labels){ .kvs = &selected, .n = 1 };
 	for (unsigned int k = 0; k < PORTS; k++)
@@ -310,11 +336,8 @@ static struct ipam_request request_of(int i)
 		if (s->wants[f])
 			r.families[r.n_families++] = f ? 6 : 4;
 	}
-	for (int f = 0; f < 2; f++)
-		if (s->held.a[f] != NONE)
-			r.held[r.n_held++] = addr_of(f, s->held.a[f]);
-	if (s->asked != NONE)
-		r.asked[r.n_asked++] = addr_of(s->asked_family, s->asked);
+	r.n_held = (uint8_t)addrs_of(&s->held, r.held);
+	r.n_asked = (uint8_t)addrs_of(&s->asked, r.asked);
 	r.tenancy = tenancy_copy(tenancy_for(i));
 	return r;
 }
@@ -325,8 +348,9 @@ static void print_pool(int p, struct buf *out)
 
 	buf_printf(out,
 	           "- {name: p%d, protocol: layer2, share-across-namespaces: %s, disabled: %s, "
-	           "addresses: [",
-	           p, w.is_across[p] ? "true" : "false", w.is_disabled[p] ? "true" : "false");
+	           "addresses-per-service: %d, addresses: [",
+	           p, w.is_across[p] ? "true" : "false", w.is_disabled[p] ? "true" : "false",
+	           w.most[p]);
 	for (int f = 0; f < 2; f++)
 		for (int k = 0; k < w.n_addrs[p][f]; k++) {
 			const struct addr a = addr_of(f, p * SPAN + k);
@@ -381,11 +405,11 @@ static void compare(int i, const struct both *plain, bool waits, const struct ip
 	struct both answer = nothing;
 
 	for (size_t k = 0; k < d->n; k++)
-		answer.a[d->addrs[k].family == 6] = number_of(&d->addrs[k]);
+		answer.a[d->addrs[k].family == 6] |= 1u << number_of(&d->addrs[k]);
 	bool fails = d->action == IPAM_FAIL;
 	if (fails != waits ||
 	    (!fails && (answer.a[0] != plain->a[0] || answer.a[1] != plain->a[1])))
-		fail_msg("seed %u, step %u: s%d is given %d, %d instead of %d, %d%s: %s %s",
+		fail_msg("seed %u, step %u: s%d is given %x, %x instead of %x, %x%s: %s %s",
 		         seed_now, step_now, i, answer.a[0], answer.a[1], plain->a[0], plain->a[1],
 		         waits ? " (waits)" : "", reason_name(d->reason), d->message);
 }
@@ -418,7 +442,8 @@ static void check(int i)
 {
 	for (int j = 0; j < i; j++)
 		for (int f = 0; f < 2; f++)
-			if (w.services[i].held.a[f] != NONE && has(j, f, w.services[i].held.a[f]))
+			if (w.services[j].exists &&
+			    w.services[i].held.a[f] & w.services[j].held.a[f])
 				assert_true(w.services[i].granted && w.services[j].granted);
 }
 
@@ -435,11 +460,17 @@ static void random_wish(struct service *s)
 	s->wants[1] = families != 0;
 	s->needs_both = families == 3;
 	s->six_first = rnd(3) == 0;
-	s->asked_family = (int)rnd(2);
-	s->asked = NONE;
+	s->asked = nothing;
 	int pool = (int)rnd(POOLS);
-	if (rnd(4) == 0 && w.n_addrs[pool][s->asked_family] > 0)
-		s->asked = pool * SPAN + (int)rnd((unsigned int)w.n_addrs[pool][s->asked_family]);
+	for (unsigned int n = rnd(3) ? 0 : 1 + rnd(3); n > 0; n--) {
+		int f = (int)rnd(2);
+		if (w.n_addrs[pool][f] > 0)
+			s->asked.a[f] |=
+				1u << (pool * SPAN + (int)rnd((unsigned int)w.n_addrs[pool][f]));
+	}
+	/* Often what it has, but for one or so. */
+	for (int f = 0; f < 2 && rnd(4) == 0; f++)
+		s->asked.a[f] = s->wants[f] ? s->held.a[f] & ~(1u << rnd(ADDRS)) : 0;
 	s->changed = true;
 }
 
@@ -449,10 +480,10 @@ static void come_or_go(int i)
 
 	if (s->exists) {
 		ipam_release(w.ipam, key_of(i));
-		*s = (struct service){ .held = nothing };
+		*s = (struct service){ .exists = false };
 		return;
 	}
-	*s = (struct service){ .exists = true, .created = ++w.n_created, .held = nothing };
+	*s = (struct service){ .exists = true, .created = ++w.n_created };
 	random_wish(s);
 }
 
@@ -467,6 +498,7 @@ static void happen(void)
 	case 1: /* an edit */
 		w.is_across[rnd(POOLS)] ^= true;
 		w.is_disabled[rnd(POOLS)] = rnd(3) == 0;
+		w.most[rnd(POOLS)] = 1 + (int)rnd(3);
 		start();
 		break;
 	case 2:
@@ -516,12 +548,11 @@ static void begin(unsigned int seed)
 {
 	rnd_state = seed;
 	memset(&w, 0, sizeof(w));
-	for (int i = 0; i < SERVICES; i++)
-		w.services[i].held = nothing;
 	for (int p = 0; p < POOLS; p++) {
 		w.n_addrs[p][0] = 1 + (int)rnd(3);
 		w.n_addrs[p][1] = (int)rnd(4);
 		w.is_across[p] = rnd(2);
+		w.most[p] = 1 + (int)rnd(3);
 	}
 	start();
 }
