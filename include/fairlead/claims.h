@@ -63,6 +63,7 @@ enum claims_action_type {
 	CLAIMS_PROBE,    /* send a probe */
 	CLAIMS_ANNOUNCE, /* tell caches, unasked */
 	CLAIMS_CHANGED,  /* the state of the address, as claims_state() tells it, changed */
+	CLAIMS_GONE,     /* the address is not ours any more */
 	CLAIMS_ASK_PEER, /* ask the peer in that slot for its node's own address */
 };
 
@@ -347,6 +348,12 @@ void claims_seen_refused(struct claims *c, int64_t now);
  */
 const uint8_t *claims_stand_in(const struct claims *c, const struct addr *addr,
                                const uint8_t *asker, bool is_probe);
+/*
+ * The Ethernet address of the living peer that is known to have @addr, for the machine at @asker,
+ * which takes us for its owner; NULL if we are, if none is, or if that is a speaker's machine.
+ */
+const uint8_t *claims_elsewhere(const struct claims *c, int64_t now, const struct addr *addr,
+                                const uint8_t *asker);
 /*
  * Frames were lost on their way to us, for want of room: the oldest that was not has waited for
  * @waited_ms.

@@ -49,6 +49,8 @@ struct l2_segment {
 	bool ready; /* up, and it has listened long enough to answer */
 	size_t n_owned;
 	int64_t dead_after_ms; /* of silence, its peers take over */
+	/* machines that lately sent here for an address that is another node's, and were told */
+	size_t n_stale_neighbours;
 };
 
 /*

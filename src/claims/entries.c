@@ -198,6 +198,7 @@ void own_clear(struct claims *c, int64_t now, struct claims_entry *e)
 	e->unproven = e->asks_again = false;
 	e->offered_until_ms = 0;
 	e->moves = false;
+	action_add(c, CLAIMS_GONE, &e->addr);
 	tell(c, e);
 }
 

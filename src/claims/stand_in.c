@@ -2,7 +2,8 @@
 #include "config.h"
 
 /*
- * Answering in the name of a node whose speaker restarts.
+ * Speaking of another node's address: answering in the name of one whose speaker restarts, and
+ * sending on whoever takes us for the owner of what has moved.
  *
  * Such a node keeps its addresses, and its kernel goes on forwarding, but nobody there answers
  * until the new speaker has listened and asked: who has the address in no cache, or looks whether
@@ -83,4 +84,18 @@ const uint8_t *claims_stand_in(const struct claims *c, const struct addr *addr,
 	    (is_probe && member_by_mac(c->member, asker)) || !is_first(c, e, h->peer))
 		return NULL;
 	return h->peer->mac;
+}
+
+/* Whoever is told goes there: so what is about to move, or may have another owner, is nowhere. */
+const uint8_t *claims_elsewhere(const struct claims *c, int64_t now, const struct addr *addr,
+                                const uint8_t *asker)
+{
+	const struct claims_entry *e = entry_find(c, addr);
+	const struct claims_held *h =
+		c->ready && e && e->state == L2_OTHER ? best_rival(c, e) : NULL;
+
+	bool settled = h && h->peer->state == MEMBER_ALIVE && !h->former && !is_offered(h, now) &&
+	               !(h->claim.flags & WIRE_CLAIM_WEAK);
+
+	return settled && !member_by_mac(c->member, asker) ? h->peer->mac : NULL;
 }

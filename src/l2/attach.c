@@ -11,11 +11,14 @@
 #include "fairlead/mem.h"
 #include "l2/filter.h"
 #include "l2/neighbor.h"
+#include "l2/sniffer.h"
 
 /* When an interface that could not be opened, or failed, is tried again. */
 #define REOPEN_MS 500
 /* How often the same complaint is repeated. */
 #define COMPLAIN_MS 60000
+/* How often it is looked who sends here for what is elsewhere by now. */
+#define LOOK_MS 250
 
 /* ---- links ---- */
 
@@ -57,6 +60,50 @@ void attached_close_link(struct attached *at, int64_t now)
 	at->link = NULL;
 	at->reopen_ms = now + REOPEN_MS;
 }
+
+static void attached_free(struct attached *at)
+{
+	sniffer_close(at->sniffer);
+	link_close(at->link);
+	segment_free(at->segment);
+	free(at);
+}
+
+/* ---- who has not heard that an address has moved ---- */
+
+static void on_packet(const uint8_t *mac, const struct addr *source, const struct addr *target,
+                      void *arg)
+{
+	struct attached *at = arg;
+
+	segment_seen_straggler(at->segment, at->look_ms, mac, source, target);
+}
+
+/*
+ * Where the kernel refuses the socket, announcements are all there is, as ever.  It is kept while
+ * anything may come, as closing it waits for other processors.
+ */
+void attached_look_for_stragglers(struct attached *at, int64_t now)
+{
+	struct addr addrs[STRAGGLERS_AT_ONCE];
+	size_t n;
+
+	if (now - at->look_ms < LOOK_MS)
+		return;
+	at->look_ms = now;
+	if (at->sniffer)
+		sniffer_read(at->sniffer, on_packet, at);
+	if (!segment_stragglers(at->segment, now, addrs, &n) || !at->link) {
+		sniffer_close(TAKE(at->sniffer));
+		return;
+	}
+	if (!at->sniffer)
+		at->sniffer = sniffer_open(at->iface.index);
+	if (at->sniffer)
+		(void)sniffer_set(at->sniffer, addrs, n);
+}
+
+/* ---- what they let through ---- */
 
 /*
  * A link without the filter hears more than it needs; one that is closed, for the same reason as
@@ -163,9 +210,7 @@ static void detach(struct attach *a, size_t i, int64_t now)
 	struct attached *at = a->list[i];
 
 	segment_farewell(at->segment, now, L2_STOP_YIELD);
-	link_close(at->link);
-	segment_free(at->segment);
-	free(at);
+	attached_free(at);
 	a->list[i] = a->list[--a->n];
 	a->board->republish = true;
 }
@@ -472,11 +517,8 @@ void attach_set_ifaces(struct attach *a, const struct ifaces *fresh, int64_t now
 
 void attach_fini(struct attach *a)
 {
-	for (size_t i = 0; i < a->n; i++) {
-		link_close(a->list[i]->link);
-		segment_free(a->list[i]->segment);
-		free(a->list[i]);
-	}
+	for (size_t i = 0; i < a->n; i++)
+		attached_free(a->list[i]);
 	for (size_t i = 0; i < LINK_QUEUES; i++)
 		filter_free(a->filters[i]);
 	ifaces_fini(&a->ifaces);

@@ -30,7 +30,8 @@ struct attached {
 	struct iface iface;
 	struct link *link; /* NULL: could not be opened yet */
 	struct segment *segment;
-	int64_t reopen_ms;
+	struct sniffer *sniffer; /* NULL: nothing to look for */
+	int64_t reopen_ms, look_ms;
 	bool has_lost; /* of the frames that are being received some were, and it is untold */
 	bool complained;
 	int64_t namesake_ms; /* when we last complained of one, 0: never */
@@ -81,6 +82,8 @@ void attach_set_filter(struct attach *a, struct bpf_program *filter);
 /* Opens the link if it should be open and it is time to try. */
 void attached_try_open(struct attached *at, int64_t now);
 void attached_close_link(struct attached *at, int64_t now);
+/* Tells machines that send here for addresses that have moved, now and then. */
+void attached_look_for_stragglers(struct attached *at, int64_t now);
 /* Complains now and then of another speaker that uses our name here. */
 void attached_review_namesake(struct attached *at, int64_t now);
 

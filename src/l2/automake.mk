@@ -17,6 +17,8 @@ libfairlead_a_SOURCES += \
 	src/l2/segment_tell.c \
 	src/l2/places.c \
 	src/l2/snapshot.c \
+	src/l2/sniffer.c \
+	src/l2/stragglers.c \
 	src/l2/telling.c \
 	src/l2/troubles.c \
 	src/l2/urgent.c \
@@ -39,6 +41,8 @@ noinst_HEADERS += \
 	src/l2/segment_private.h \
 	src/l2/places.h \
 	src/l2/snapshot.h \
+	src/l2/sniffer.h \
+	src/l2/stragglers.h \
 	src/l2/telling.h \
 	src/l2/troubles.h \
 	src/l2/urgent.h
@@ -54,6 +58,12 @@ TESTS += tests/unit/test_segment
 tests_unit_test_segment_SOURCES = tests/unit/test_segment.c tests/unit/unit.h tests/l2/sim.c tests/l2/sim.h
 tests_unit_test_segment_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/l2
 tests_unit_test_segment_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += tests/unit/test_stragglers
+TESTS += tests/unit/test_stragglers
+tests_unit_test_stragglers_SOURCES = tests/unit/test_stragglers.c tests/unit/unit.h tests/l2/sim.c tests/l2/sim.h
+tests_unit_test_stragglers_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/l2
+tests_unit_test_stragglers_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += tests/unit/test_steady
 TESTS += tests/unit/test_steady

@@ -334,6 +334,7 @@ static void turn(struct l2 *l2)
 		if (segment_deadline(l2->attach.list[i]->segment) <= now)
 			segment_tick(l2->attach.list[i]->segment, now);
 		attached_review_namesake(l2->attach.list[i], now);
+		attached_look_for_stragglers(l2->attach.list[i], now);
 	}
 	publish(l2, now);
 }

@@ -39,3 +39,16 @@ size_t neighbor_answer_for(const struct neighbor_ops *ops, const uint8_t *mac, c
 	memcpy(frame + NEIGHBOR_MAC_SIZE, mac, NEIGHBOR_MAC_SIZE);
 	return size;
 }
+
+size_t neighbor_send_on(const struct neighbor_ops *ops, const uint8_t *mac, const uint8_t *owner,
+                        const struct neighbor_packet *question,
+                        uint8_t frame[static NEIGHBOR_FRAME_MAX])
+{
+	size_t size = neighbor_answer_for(ops, mac, owner, question, frame);
+
+	/*
+	 * An advertisement to nobody in particular is one to all nodes: of these, one (RFC 6085).
+	 */
+	memcpy(frame, question->mac, NEIGHBOR_MAC_SIZE);
+	return size;
+}

@@ -63,6 +63,13 @@ extern const struct neighbor_ops neighbor_arp, neighbor_ndp;
 size_t neighbor_answer_for(const struct neighbor_ops *ops, const uint8_t *mac, const uint8_t *owner,
                            const struct neighbor_packet *question,
                            uint8_t frame[static NEIGHBOR_FRAME_MAX]);
+/*
+ * "@question's target is at @owner", from @mac to the machine that asked, or that ought to, and to
+ * nobody else, whatever it said of itself.
+ */
+size_t neighbor_send_on(const struct neighbor_ops *ops, const uint8_t *mac, const uint8_t *owner,
+                        const struct neighbor_packet *question,
+                        uint8_t frame[static NEIGHBOR_FRAME_MAX]);
 /* The row for a family; NULL if there is none. */
 const struct neighbor_ops *neighbor_of(uint8_t family);
 /* Reads a frame of any of the protocols, and says of which; -EINVAL if it is of none. */

@@ -109,6 +109,7 @@ void segment_free(struct segment *s)
 		return;
 	claims_fini(&s->claims);
 	member_fini(&s->member);
+	stragglers_fini(&s->stragglers);
 	free(s);
 }
 
@@ -230,6 +231,9 @@ static void carry_out(struct segment *s, const struct claims_action *a)
 	case CLAIMS_CHANGED:
 		s->ops.changed(&a->addr, s->ops.arg);
 		break;
+	case CLAIMS_GONE:
+		stragglers_watch(&s->stragglers, s->last_turn_ms, &a->addr);
+		break;
 	case CLAIMS_PROBE:
 		probe(s, ops, &a->addr);
 		break;
@@ -259,7 +263,7 @@ static void carry_out_all(struct segment *s, int64_t now)
 
 	for (size_t i = 0; i < c->n_actions; i++) {
 		struct claims_action a = c->actions[i];
-		if (!s->up && a.type != CLAIMS_CHANGED)
+		if (!s->up && a.type != CLAIMS_CHANGED && a.type != CLAIMS_GONE)
 			continue;
 		if (a.type != CLAIMS_ANNOUNCE) {
 			carry_out(s, &a);
@@ -379,6 +383,20 @@ static void stand_in(struct segment *s, const struct neighbor_ops *ops,
 	send_frame(s, frame, size);
 }
 
+/* Tells who takes us for the owner of what has moved where that is. */
+static void send_on(struct segment *s, int64_t now, const struct neighbor_packet *question)
+{
+	uint8_t frame[NEIGHBOR_FRAME_MAX];
+	const uint8_t *owner = claims_elsewhere(&s->claims, now, &question->target, question->mac);
+
+	if (!owner || !stragglers_may_tell(&s->stragglers, now, &question->target, question->mac))
+		return;
+	send_frame(s, frame,
+	           neighbor_send_on(neighbor_of(question->target.family), s->member.opts.mac, owner,
+	                            question, frame));
+	s->stats.stale_neighbours++;
+}
+
 static void receive_neighbor(struct segment *s, int64_t now, int64_t waited_ms,
                              const struct neighbor_ops *ops, const struct neighbor_packet *p)
 {
@@ -401,6 +419,8 @@ static void receive_neighbor(struct segment *s, int64_t now, int64_t waited_ms,
 		return;
 	if (!answers) {
 		stand_in(s, ops, p);
+		if (!p->to_all && p->sender.family)
+			send_on(s, now, p);
 		return;
 	}
 	counts_of(s, ops)->questions++;
@@ -499,6 +519,35 @@ void segment_receive(struct segment *s, int64_t now, int64_t waited_ms, const vo
 		}
 	}
 	flush(s, now);
+}
+
+static bool has_moved(const struct addr *addr, void *arg)
+{
+	static const uint8_t anybody[WIRE_MAC_SIZE];
+	const struct segment *s = arg;
+
+	return claims_elsewhere(&s->claims, s->last_turn_ms, addr, anybody);
+}
+
+bool segment_stragglers(struct segment *s, int64_t now,
+                        struct addr ret_addrs[static STRAGGLERS_AT_ONCE], size_t *ret_n)
+{
+	*ret_n = s->up ? stragglers_next(&s->stragglers, now, has_moved, s, ret_addrs) : 0;
+	return stragglers_any(&s->stragglers, now);
+}
+
+/* Who sent an IPv6 packet may be a router, whose own address is not known: so none is named. */
+void segment_seen_straggler(struct segment *s, int64_t now, const uint8_t *mac,
+                            const struct addr *source, const struct addr *addr)
+{
+	struct neighbor_packet question = { .target = *addr };
+
+	if (!s->up || was_away(s, now))
+		return;
+	if (source->family == 4)
+		question.sender = *source;
+	memcpy(question.mac, mac, sizeof(question.mac));
+	send_on(s, now, &question);
 }
 
 void segment_set_pressed(struct segment *s, bool pressed)

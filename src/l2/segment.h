@@ -18,6 +18,7 @@
 #include "fairlead/member.h"
 #include "fairlead/wire.h"
 #include "fairlead/claims.h"
+#include "l2/stragglers.h"
 
 /* The interface's own addresses, from which we send; none where it has none of the family. */
 struct segment_sources {
@@ -84,6 +85,15 @@ int64_t segment_deadline(const struct segment *s);
 void segment_farewell(struct segment *s, int64_t now, enum l2_stop how);
 
 void segment_state(const struct segment *s, const struct addr *addr, struct l2_state *ret_state);
+/*
+ * Addresses that moved from this node to another one, packets for which are to be looked at until
+ * this is asked again, and how many; false if there has been none for long.
+ */
+bool segment_stragglers(struct segment *s, int64_t now,
+                        struct addr ret_addrs[static STRAGGLERS_AT_ONCE], size_t *ret_n);
+/* The machine at @mac sent us a packet from @source, which may be behind it, to @addr. */
+void segment_seen_straggler(struct segment *s, int64_t now, const uint8_t *mac,
+                            const struct addr *source, const struct addr *addr);
 /* Whether a question for @addr that came now would be answered. */
 bool segment_answers(const struct segment *s, int64_t now, const struct addr *addr);
 /* Whether it would be answered in the name of a node whose speaker restarts. */

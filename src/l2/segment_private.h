@@ -8,6 +8,7 @@
 
 #include "l2/askers.h"
 #include "l2/segment.h"
+#include "l2/stragglers.h"
 
 /* Another incarnation that speaks under our node's name. */
 struct namesake {
@@ -33,6 +34,7 @@ struct segment {
 	bool up;
 	bool pressed; /* there are more questions than there is time for */
 	struct askers askers;
+	struct stragglers stragglers;
 	bool more; /* messages or announcements are waiting for the next turn */
 	/* Announced since then. */
 	int64_t announced_ms;

@@ -41,13 +41,16 @@ void segment_add_stats(const struct segment *s, struct l2_stats *stats)
 
 void segment_tell(const struct segment *s, struct l2_segment *ret_segment)
 {
-	*ret_segment = (struct l2_segment){ .own4 = s->sources.v4,
-		                            .own6 = s->sources.v6,
-		                            .mtu = (unsigned int)s->mtu,
-		                            .up = s->up,
-		                            .ready = s->up && s->claims.ready,
-		                            .n_owned = s->claims.n_owned,
-		                            .dead_after_ms = member_own_dead_ms(&s->member) };
+	*ret_segment =
+		(struct l2_segment){ .own4 = s->sources.v4,
+		                     .own6 = s->sources.v6,
+		                     .mtu = (unsigned int)s->mtu,
+		                     .up = s->up,
+		                     .ready = s->up && s->claims.ready,
+		                     .n_owned = s->claims.n_owned,
+		                     .dead_after_ms = member_own_dead_ms(&s->member),
+		                     .n_stale_neighbours =
+		                             stragglers_lately(&s->stragglers, s->last_turn_ms) };
 	memcpy(ret_segment->mac, s->member.opts.mac, sizeof(ret_segment->mac));
 }
 

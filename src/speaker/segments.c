@@ -338,6 +338,7 @@ static void put_segments(const struct speaker *sp, struct out *o)
 		out_str(o, "state", !list[i].up ? "down" : list[i].ready ? "up" : "listening");
 		out_uint(o, "owned", list[i].n_owned);
 		out_int(o, "dead_after_ms", list[i].dead_after_ms);
+		out_uint(o, "stale_neighbours", list[i].n_stale_neighbours);
 		out_close(o);
 	}
 	out_close(o);

@@ -29,6 +29,7 @@ from lab.waiting import WAIT_SECONDS, LabError, wait_for
 
 PREFIX = f"fl2-{os.environ.get('FAIRLEAD_LAB_ID', 'e2e')}-"
 SWITCH = PREFIX + "switch"
+HOST = PREFIX + "host"  # with a kernel's own cache of neighbours, where a test asks for one
 NAMES = ("a", "b", "c")
 KEY = "a key for tests"
 PORTS = [struct.pack("!H", port) for port in (7473, 7474)]
@@ -332,6 +333,7 @@ class Wire(Segment):
         probe_ms: int = 25,
         second_legs: tuple[str, ...] = (),
         multiplier: int = 5,
+        host: bool = False,
     ) -> None:
         super().__init__(
             family, {n: Node(family, n, (keys or {}).get(n, KEY), probe_ms, multiplier) for n in names}
@@ -340,20 +342,23 @@ class Wire(Segment):
             netns.create(node.namespace)
             netns.configure(node.namespace, ["link set lo up"])
             netns.set_sysctls(node.namespace, {"ipv6/conf/default/accept_dad": "0"})
-            self._plug(node, f"port-{node.name}", "eth0", 11 + NAMES.index(node.name))
+            self._plug(node.namespace, f"port-{node.name}", "eth0", 11 + NAMES.index(node.name))
         for name in second_legs:
-            self._plug(self.nodes[name], f"port-{name}2", "eth1", 21 + NAMES.index(name))
+            self._plug(self.nodes[name].namespace, f"port-{name}2", "eth1", 21 + NAMES.index(name))
+        if host:
+            netns.create(HOST)
+            self._plug(HOST, "port-host", "eth0", 31)
         for node in self.nodes.values():
             node.mac = mac_of(node.namespace)
-        self.switch = Switch(family, (*names, *(f"{name}2" for name in second_legs)))
+        self.switch = Switch(family, (*names, *(f"{name}2" for name in second_legs), *(["host"] if host else [])))
         for node in self.nodes.values():
             node.start()
 
-    def _plug(self, node: Node, port: str, interface: str, host: int) -> None:
-        peer = f"peer name {interface} netns {node.namespace}"
+    def _plug(self, namespace: str, port: str, interface: str, host: int) -> None:
+        peer = f"peer name {interface} netns {namespace}"
         netns.configure(SWITCH, [f"link add {port} type veth {peer}", f"link set {port} up"])
         commands = [f"addr add {self.family.host(host)} dev {interface}", f"link set {interface} up"]
-        netns.configure(node.namespace, commands)
+        netns.configure(namespace, commands)
 
     def close(self) -> None:
         self.switch.close()

@@ -3,11 +3,12 @@
 links fail.  Of IPv6 on a segment that has nothing else, so that heartbeats go by it, too."""
 
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from l2wire import CALM_MULTIPLIER, FAMILIES, NAMES, PATIENT_MS, Family, Wire, is_copy, is_message, payload_at
+from l2wire import CALM_MULTIPLIER, FAMILIES, HOST, NAMES, PATIENT_MS, Family, Wire, is_copy, is_message, payload_at
 
 from lab import netns
 from lab.waiting import wait_for
@@ -130,6 +131,35 @@ def test_cut_off_behind_the_switch(wire: Wire) -> None:
     seen.assert_one_owner(but_for=SETTLED)
     owners = wire.owners()
     assert all(owners[address] != "a" for address in wire.addresses), lost
+
+
+def test_who_missed_the_announcement_is_told(make_wire: Callable[..., Wire]) -> None:
+    """A host that hears no more of what is said to all, nor is heard itself when it asks, sends to the former owner."""
+    wire = make_wire(host=True)
+    wire.wait_agreed()
+    address, mac = wire.owned_by("a")[0], wire.nodes["a"].mac
+    kind = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with netns.entered(HOST):
+        sender = socket.socket(kind, socket.SOCK_DGRAM)
+    with sender:
+        sender.setblocking(False)
+
+        def cached() -> str:
+            sender.sendto(b"", (address, 9))
+            return netns.output(HOST, ["ip", "neigh", "show", address])
+
+        wait_for("the host to know the owner", lambda: mac in cached())
+        wire.switch.block = lambda origin, to, frame: (
+            (to == "host" and frame[0] & 1 == 1)
+            or (origin == "host" and wire.family.codec.decode(frame) is not None)
+        )
+        wire.nodes["a"].signal(signal.SIGSTOP)
+        owner = wait_for("another owner", lambda: next((n for n in "bc" if address in wire.owned_by_itself(n)), None))
+        assert mac in cached()
+        assert wire.nodes["b"].stats()["stale_neighbours"] == wire.nodes["c"].stats()["stale_neighbours"] == 0
+        wire.nodes["a"].signal(signal.SIGCONT)
+        wait_for("the host to know the new owner", lambda: wire.nodes[owner].mac in cached(), 4)
+    assert wire.nodes["a"].stats()["stale_neighbours"] > 0
 
 
 def test_a_restart_keeps_ownership(wire: Wire) -> None:

@@ -92,7 +92,7 @@ static void print_stats(const struct l2 *l2)
 	printf("arp_requests=%llu arp_replies=%llu gratuitous=%llu probes=%llu "
 	       "ndp_solicitations=%llu ndp_advertisements=%llu ndp_unsolicited=%llu ndp_probes=%llu "
 	       "sent=%llu received=%llu refused=%llu takeovers=%llu yields=%llu conflicts=%llu "
-	       "send_failures=%llu two_owners=%llu stood_in=%llu\n",
+	       "send_failures=%llu two_owners=%llu stood_in=%llu stale_neighbours=%llu\n",
 	       (unsigned long long)s.arp_requests, (unsigned long long)s.arp_replies,
 	       (unsigned long long)s.gratuitous, (unsigned long long)s.probes,
 	       (unsigned long long)s.ndp_solicitations, (unsigned long long)s.ndp_advertisements,
@@ -101,7 +101,7 @@ static void print_stats(const struct l2 *l2)
 	       (unsigned long long)s.heartbeats_refused, (unsigned long long)s.takeovers,
 	       (unsigned long long)s.yields, (unsigned long long)s.conflicts,
 	       (unsigned long long)s.send_failures, (unsigned long long)s.two_owners,
-	       (unsigned long long)s.stood_in);
+	       (unsigned long long)s.stood_in, (unsigned long long)s.stale_neighbours);
 }
 
 static void print_peers(const struct l2 *l2)

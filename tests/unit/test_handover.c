@@ -11,6 +11,7 @@
 
 #include "../l2/sim.h"
 #include "fairlead/mem.h"
+#include "l2/arp.h"
 #include "l2/neighbor.h"
 
 /* What a message is under way, and one turn. */
@@ -553,6 +554,7 @@ static bool asks(size_t node, const uint8_t *mac, const struct addr *own, const 
 	size_t size = own ? ops->ask(mac, sim.nodes[node].mac, own, target, frame)
 	                  : ops->probe(mac, target, frame);
 
+	memset(frame, 0xff, sizeof(arp_broadcast)); /* of all, not of this node alone */
 	sim.record_from = (int)node;
 	while (sim.n_recorded > 0)
 		free(sim.recorded[--sim.n_recorded].data);
