@@ -304,7 +304,7 @@
 	X(SIZE_RULES_MAX, 40000, "rules", \
 	  "rules that a Service takes in one family, in mode `iptables`", \
 	  "it is not carried and not announced, on any node", \
-	  "`TooLarge`: an Event on the Service, `fairlead_decision`, `fairlead explain`") \
+	  "`TooLarge`: an Event on the Service, `fairlead_proxy_uncarried_services`, `fairlead status`, `fairlead explain`") \
 	X(SIZE_ELEMENTS_MAX, 2500000, "elements", \
 	  "elements that a Service takes in one family, in the modes `nftables` and `ipvs`; an element takes about 60 bytes of the " \
 	  "speaker's memory and two or three times as much of the kernel's", \
@@ -314,7 +314,7 @@
 	  "elements that all large Services take together, in both families, in the modes `nftables` and `ipvs`; large is a Service " \
 	  "that would take more than 40000 rules in mode `iptables`, as one whose endpoints, times its ports, are 10000", \
 	  "the oldest are carried; one with which there would be more is not, and not announced, on any node, until there is room", \
-	  "`CrowdedOut`: an Event on the Service, `fairlead_decision`, `fairlead explain`") \
+	  "`CrowdedOut`: an Event on the Service, `fairlead_proxy_uncarried_services`, `fairlead status`, `fairlead explain`") \
 	X(SPEC_MAX_PORTS, 256, "ports", \
 	  "ports of a Service that are carried", \
 	  "it is carried without the others", \
@@ -331,6 +331,10 @@
 	  "pairs of a number of endpoints and a `timeoutSeconds` other than 60, 600, 3600, 10800 and 86400 that sets of endpoints have, in mode `nftables`, of one family", \
 	  "sets of further ones keep their clients for the next of these times", \
 	  "`proxy.families.rounded` in `/status`") \
+	X(UNCARRIED_ROWS_MAX, 100, "Services", \
+	  "Services without an address to announce of which `/status` says that no node carries them", \
+	  "further ones are not named there, nor by `fairlead status`", \
+	  "`fairlead_proxy_uncarried_services`, an Event on each") \
 	X(TALLY_SERVICES_MAX, 5000, "Services", \
 	  "Services whose traffic is counted with `--service-metrics`", \
 	  "further ones have no metrics until one of these is deleted", \

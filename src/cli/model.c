@@ -72,6 +72,7 @@ static void rules_fini(struct model_rules *r)
 {
 	refusals_fini(&r->refused);
 	refusals_fini(&r->substituted);
+	refusals_fini(&r->uncarried);
 	for (size_t i = 0; i < ARRAY_LEN(r->passages); i++)
 		free(r->passages[i].where);
 	free(r->error);

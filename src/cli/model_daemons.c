@@ -236,6 +236,7 @@ void cluster_put_speaker(struct model *m, const char *name, struct json_object *
 	node->proxy = proxy ? model_dup_str(proxy, "mode") : xstrdup("");
 	if (proxy)
 		put_rules(proxy, &node->rules);
+	put_refusals(status, "uncarried", "reason", &node->rules.uncarried);
 	struct json_object *health = kube_json_get(status, "health", json_type_object, NULL);
 	if (health)
 		put_refusals(health, "failing", "error", &node->health_ports);

@@ -115,6 +115,7 @@ struct model_rules {
 	bool pending; /* the kernel has not all that is wanted */
 	char *error;  /* the last one; NULL: none */
 	struct model_refusals refused, substituted;
+	struct model_refusals uncarried;  /* on no node; their errors are reasons */
 	struct model_passage passages[2]; /* IPv4, IPv6 */
 };
 

@@ -176,6 +176,28 @@ static void find_rules(const struct model_node *n, struct findings *f)
 		            xstrdup_null(r->error));
 }
 
+static bool is_uncarried(const struct model_node *n, const struct model_refused *r)
+{
+	for (size_t i = 0; i < n->rules.uncarried.n; i++)
+		if (!strcmp(n->rules.uncarried.items[i].service, r->service))
+			return true;
+	return false;
+}
+
+/* Once for all nodes, which decide alike. */
+static void find_uncarried(const struct model *m, const struct model_node *n, struct findings *f)
+{
+	for (size_t i = 0; i < n->rules.uncarried.n; i++) {
+		const struct model_refused *r = &n->rules.uncarried.items[i];
+		const struct model_node *first = m->nodes;
+		while (first != n && !(is_in_service(first) && is_uncarried(first, r)))
+			first++;
+		if (first == n)
+			verdict_add_word(f, VERDICT_DEGRADED, r->error,
+			                 xasprintf("Service %s", r->service), xstrdup(""));
+	}
+}
+
 /* Other nodes may announce in its place, but what they send to its Pods may be refused, too. */
 static void find_passages(const struct model_node *n, struct findings *f)
 {
@@ -216,6 +238,7 @@ static void find_node(const struct model *m, const struct model_node *n, struct 
 		                           n->troubles[i].interface),
 		                 xstrdup(n->troubles[i].message));
 	find_rules(n, f);
+	find_uncarried(m, n, f);
 	find_passages(n, f);
 	find_health_ports(n, f);
 }

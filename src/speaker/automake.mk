@@ -65,6 +65,8 @@ libfairlead_a_SOURCES += \
 	src/speaker/trouble_news.h \
 	src/speaker/turn.c \
 	src/speaker/turn.h \
+	src/speaker/uncarried.c \
+	src/speaker/uncarried.h \
 	src/speaker/uninstall.c \
 	src/speaker/uninstall.h \
 	src/speaker/wants.c \

@@ -24,8 +24,7 @@ struct look {
 	void *arg;
 };
 
-/* The speaker of the first Ready node; if none is Ready, of the first node. */
-static bool is_ours_to_tell(const struct view *v)
+bool nowhere_is_ours_to_tell(const struct view *v)
 {
 	size_t n, i = 0;
 	const struct view_node *nodes = view_nodes(v, &n);
@@ -70,7 +69,7 @@ void nowhere_look(struct lasting *known, const struct view *v, const struct anno
 	struct look l = { .known = known,
 		          .table = t,
 		          .now_ms = now_ms,
-		          .budget = is_ours_to_tell(v) ? budget : NULL,
+		          .budget = nowhere_is_ours_to_tell(v) ? budget : NULL,
 		          .tell = tell,
 		          .arg = arg };
 

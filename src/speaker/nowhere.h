@@ -12,6 +12,7 @@
  * is an argument.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "fairlead/view.h"
@@ -19,6 +20,12 @@
 #include "speaker/lasting.h"
 
 #define NOWHERE_LASTS_MS 10000
+
+/*
+ * Whether this speaker is the one that reports what holds on every node: that of the first Ready
+ * node; if none is Ready, of the first node.
+ */
+bool nowhere_is_ours_to_tell(const struct view *v);
 
 /* @a->nowhere is REASON_Candidate if it is over. */
 typedef void nowhere_tell(const struct announcement *a, void *arg);

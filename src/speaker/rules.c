@@ -19,6 +19,7 @@
 #include "speaker/events.h"
 #include "speaker/large.h"
 #include "speaker/latency.h"
+#include "speaker/uncarried.h"
 
 /* ---- Services ---- */
 
@@ -62,10 +63,19 @@ static void pass_on(struct speaker *sp, const struct view_service *s,
 	forward_fini(&f);
 }
 
+static bool is_for_us(const struct view_service *s)
+{
+	return view_is_for_proxies(s, 4) || view_is_for_proxies(s, 6);
+}
+
 static void set(struct speaker *sp, const struct view_service *s)
 {
 	bool wanted = forward_wanted(sp->view, s, 4) || forward_wanted(sp->view, s, 6);
 
+	if (sp->uncarried)
+		uncarried_set(sp->uncarried, s,
+		              is_for_us(s) ? decide_by_size(s, view_node_rules(sp->view).by_rules)
+		                           : REASON_Candidate);
 	if (sp->large && wanted && size_is_large(s)) {
 		large_set(sp->large, s->key, announce_waits_since(sp->announce, s->key));
 	} else {
@@ -79,6 +89,8 @@ static void set(struct speaker *sp, const struct view_service *s)
 
 static void remove_service(struct speaker *sp, const char *key)
 {
+	if (sp->uncarried)
+		uncarried_drop(sp->uncarried, key);
 	if (sp->large)
 		large_drop(sp->large, key);
 	proxy_remove(sp->proxy, key);
@@ -247,6 +259,7 @@ static int start(struct speaker *sp, struct err *e)
 	if (r == 0 && proxy_forwards(sp->proxy)) {
 		sp->latency = latency_new();
 		sp->large = large_new(sp->base, &large_ops, sp);
+		sp->uncarried = uncarried_new();
 	}
 	return r;
 }
@@ -256,6 +269,7 @@ static void stop(struct speaker *sp)
 	large_free(TAKE(sp->large));
 	proxy_free(TAKE(sp->proxy));
 	latency_free(TAKE(sp->latency));
+	uncarried_free(TAKE(sp->uncarried));
 }
 
 static int uninstall(struct speaker *sp, struct err *e)
@@ -292,6 +306,20 @@ static void status(const struct speaker *sp, struct out *o)
 {
 	say_behind(sp);
 	proxy_status(sp->proxy, "proxy", o);
+	if (sp->uncarried)
+		uncarried_status(sp->uncarried, sp->announce, "uncarried", o);
+}
+
+static void collect_uncarried(const struct speaker *sp, struct metrics_writer *w)
+{
+	static const enum reason reasons[] = { REASON_TooLarge, REASON_CrowdedOut };
+	size_t counts[REASON_COUNT] = { 0 };
+
+	uncarried_count(sp->uncarried, counts);
+	metrics_family(w, METRIC_fairlead_proxy_uncarried_services);
+	for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
+		metrics_sample(w, (double)counts[reasons[i]], "reason", reason_name(reasons[i]),
+		               NULL);
 }
 
 static void collect_passages(const struct speaker *sp, struct metrics_writer *w)
@@ -317,6 +345,7 @@ static void metrics(const struct speaker *sp, struct metrics_writer *w)
 	if (!proxy_forwards(sp->proxy))
 		return;
 	collect_passages(sp, w);
+	collect_uncarried(sp, w);
 	metrics_histogram(w, METRIC_fairlead_network_programming_duration_seconds,
 	                  latency_histogram(sp->latency));
 }
@@ -399,8 +428,28 @@ static void tell_of_substitutes(struct speaker *sp)
 	lasting_forget(sp->substitutes, 0, 0, now_ms, NULL, NULL);
 }
 
+static void tell_of_uncarried(const char *key, const uint8_t uid[static VIEW_UID_SIZE],
+                              enum reason reason, void *arg)
+{
+	const struct speaker *sp = arg;
+	cleanup(buf_fini) struct buf note = BUF_INIT;
+
+	if (reason == REASON_Candidate) {
+		buf_puts(&note, "nodes carry the Service again");
+		speaker_tell_on_service(sp, key, uid, "Carry", REASON_CarriedAgain, buf_str(&note));
+		return;
+	}
+	buf_printf(&note, "no node carries the Service: %s", reason_sentence(reason));
+	log_warn("no node carries the Service", KV_S("service", key),
+	         KV_S("reason", reason_name(reason)));
+	speaker_tell_on_service(sp, key, uid, "Carry", reason, buf_str(&note));
+}
+
 static void tell(struct speaker *sp)
 {
+	if (sp->uncarried)
+		uncarried_look(sp->uncarried, sp->view, sp->announce, &sp->tenant_events,
+		               clock_ms(), tell_of_uncarried, sp);
 	tell_of_substitutes(sp);
 	tell_of_flows(sp);
 	tell_of_passage(sp, 4);

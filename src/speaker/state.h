@@ -79,6 +79,7 @@ struct speaker {
 	struct latency *latency;            /* NULL where others carry the traffic */
 	struct lasting *troubles, *nowhere; /* what was reported about each */
 	struct lasting *substitutes;        /* of schedulers, likewise, by Service */
+	struct uncarried *uncarried;        /* NULL where others carry the traffic */
 	struct ownership *ownership;        /* addresses taken over from others, to be told of */
 	struct moves *moves;                /* the same, as they were */
 	struct budget ownership_events;

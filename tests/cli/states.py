@@ -342,6 +342,9 @@ def rules(c: Cluster) -> None:
     c["speakers"][NODES["n2"]]["proxy"]["families"][0]["refused"] = [refuses]
     lacks = {"service": "shop/api", "scheduler": "mh"}
     c["speakers"][NODES["n2"]]["proxy"]["families"][0]["substituted"] = [lacks]
+    for name in ("n1", "n2"):
+        c["speakers"][NODES[name]]["uncarried"] = [{"service": "shop/inside", "reason": "CrowdedOut"}]
+    c["speakers"][NODES["n2"]]["uncarried"].append({"service": "shop/huge", "reason": "TooLarge"})
     port = {"service": "shop/web", "port": 30100, "error": "Address already in use"}
     c["speakers"][NODES["n2"]]["health"] = {"failing": [port]}
 

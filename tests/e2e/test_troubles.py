@@ -51,6 +51,30 @@ def test_a_kernel_that_answers_is_told_everywhere(lab: Lab, make_service: MakeSe
     assert lab.owners(address) == [owner]
 
 
+def test_what_no_node_carries_is_told_by_one(lab: Lab) -> None:
+    """A Service that has no address to speak of, of 250 ports and 41 endpoints: more than 40 000 rules."""
+    meta: dict[str, Any] = {"name": "vast", "namespace": "default"}
+    ports = [{"name": f"p{n}", "port": n, "targetPort": 8080} for n in range(1, 251)]
+    lab.api.create({"kind": "Service", "apiVersion": "v1", "metadata": meta, "spec": {"ports": ports}})
+    described = {**meta, "labels": {"kubernetes.io/service-name": "vast"}}
+    endpoints = [{"addresses": [f"10.250.0.{n}"], "conditions": {"ready": True}} for n in range(1, 42)]
+    part = {"kind": "EndpointSlice", "apiVersion": "discovery.k8s.io/v1", "metadata": described, "addressType": "IPv4"}
+    served = [{"name": p["name"], "port": 8080, "protocol": "TCP"} for p in ports]
+    lab.api.create({**part, "endpoints": endpoints, "ports": served})
+    try:
+        wait_for("an Event", lambda: "TooLarge" in events(lab, "vast"), 30)
+        assert events(lab, "vast").count("TooLarge") == 1
+        assert "\n  TooLarge\n    Service default/vast: " in status(lab, code=1)
+        for node in NODES:
+            assert 'fairlead_proxy_uncarried_services{reason="TooLarge"} 1' in lab.daemon(node, "/metrics")
+        fewer = {"endpoints": endpoints[:3]}
+        lab.api.patch("EndpointSlice", "vast", fewer)
+        wait_for("its end", lambda: "CarriedAgain" in events(lab, "vast"), 30)
+    finally:
+        lab.api.delete("EndpointSlice", "vast")
+        lab.api.delete("Service", "vast")
+
+
 def notes(lab: Lab, node: str, reason: str) -> list[str]:
     about = [e for e in lab.api.objects("Event") if e["regarding"]["name"] == node]
     return [e["note"] for e in about if e["reason"] == reason]

@@ -12,6 +12,7 @@
 #include "fairlead/forward.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
+#include "fairlead/out.h"
 #include "speaker/announce.h"
 #include "speaker/news.h"
 #include "speaker/nowhere.h"
@@ -19,6 +20,7 @@
 #include "speaker/passwords.h"
 #include "speaker/report.h"
 #include "speaker/served.h"
+#include "speaker/uncarried.h"
 #include "world.h"
 
 /* ---- announcements ---- */
@@ -1140,6 +1142,130 @@ static void that_no_node_may_announce_is_told_once_it_lasts(void **state)
 	fixture_fini(&f);
 }
 
+/* ---- Services that no node carries ---- */
+
+static void record_uncarried(const char *key, const uint8_t uid[static VIEW_UID_SIZE],
+                             enum reason reason, void *arg)
+{
+	(void)uid;
+	buf_printf(&((struct fixture *)arg)->log, "%s %s\n", key, reason_name(reason));
+}
+
+static void expect_rows(struct fixture *f, const struct uncarried *u, const char *rows)
+{
+	cleanup(buf_fini) struct buf text = BUF_INIT;
+	cleanup_free char *want = xasprintf("{\"uncarried\":[%s]}", rows);
+	struct out o;
+
+	out_init(&o, OUT_JSON, &text);
+	out_object(&o, NULL);
+	uncarried_status(u, f->table, "uncarried", &o);
+	out_close(&o);
+	out_fini(&o);
+	assert_int_equal(strncmp(buf_str(&text), want, strlen(want)), 0);
+}
+
+static void what_no_node_carries_is_told_once_by_one_speaker(void **state)
+{
+	(void)state;
+	struct fixture f = fixture_new();
+	struct uncarried *u = uncarried_new();
+	struct budget budget = { 0 };
+	size_t counts[REASON_COUNT] = { 0 };
+	int64_t now = 1000;
+	f.table = announce_new(NULL, NULL);
+
+#define LOOK(ms) uncarried_look(u, f.view, f.table, &budget, now += (ms), record_uncarried, &f)
+#define SET(name, reason) \
+	uncarried_set(u, view_service_named(f.view, "shop/" name), REASON_##reason)
+	world_put(f.view, NODE("n0", "", "False"));
+	world_put(f.view, NODE("n1", "", "True"));
+	world_put(f.view,
+	          "{'kind':'Service','metadata':{'namespace':'shop','name':'db','uid':'uid-db'},"
+	          "'spec':{'clusterIP':'10.96.0.8','ports':[{'port':80}]}}");
+	turn(&f);
+	LOOK(0);
+	SET("db", CrowdedOut);
+	LOOK(2000);
+	LOOK(NOWHERE_LASTS_MS - 2000);
+	expect_log(&f, "");
+	LOOK(2000);
+	expect_log(&f, "shop/db CrowdedOut\n");
+	expect_rows(&f, u, "{\"service\":\"shop/db\",\"reason\":\"CrowdedOut\"}");
+	LOOK(60000);
+	expect_log(&f, "");
+	/* For another reason, which is no end. */
+	SET("db", TooLarge);
+	LOOK(2000);
+	LOOK(NOWHERE_LASTS_MS);
+	expect_log(&f, "shop/db TooLarge\n");
+	SET("db", Candidate);
+	LOOK(2000);
+	expect_log(&f, "shop/db Candidate\n");
+	expect_rows(&f, u, "");
+	/* Another speaker tells: that of a Ready node that comes before. */
+	world_put(f.view, NODE("n0", "", "True"));
+	SET("db", TooLarge);
+	LOOK(2000);
+	LOOK(NOWHERE_LASTS_MS);
+	expect_log(&f, "");
+	world_put(f.view, NODE("n0", "", "False"));
+	LOOK(2000);
+	expect_log(&f, "shop/db TooLarge\n");
+	/* One that no proxy is to carry any more is not carried again. */
+	world_put(f.view, "{'kind':'Service','metadata':{'namespace':'shop','name':'db',"
+	                  "'uid':'uid-db'},'spec':{'type':'ExternalName'}}");
+	turn(&f);
+	SET("db", Candidate);
+	LOOK(2000);
+	expect_log(&f, "");
+	/* One that is gone has no Events. */
+	SET("db", TooLarge);
+	LOOK(2000);
+	LOOK(NOWHERE_LASTS_MS);
+	expect_log(&f, "shop/db TooLarge\n");
+	uncarried_drop(u, "shop/db");
+	view_remove_service(f.view, "shop", "db");
+	turn(&f);
+	LOOK(2000);
+	expect_log(&f, "");
+	uncarried_count(u, counts);
+	assert_int_equal(counts[REASON_TooLarge], 0);
+#undef LOOK
+	uncarried_free(u);
+	fixture_fini(&f);
+}
+
+/* The announcement of an address tells, on each node; and nobody else then does. */
+static void what_an_address_tells_is_not_told_again(void **state)
+{
+	(void)state;
+	struct fixture f = fixture_new();
+	struct uncarried *u = uncarried_new();
+	struct budget budget = { 0 };
+	size_t counts[REASON_COUNT] = { 0 };
+	f.table = announce_new(NULL, NULL);
+
+	world_put(f.view, NODE("n1", "", "True"));
+	world_service(f.view, "web", "192.0.2.1", "");
+	turn(&f);
+	/* That it has no endpoint is what its announcement says. */
+	SET("web", NoEndpoints);
+	uncarried_look(u, f.view, f.table, &budget, 1000, record_uncarried, &f);
+	uncarried_look(u, f.view, f.table, &budget, 90000, record_uncarried, &f);
+	expect_log(&f, "");
+	expect_rows(&f, u, "");
+	SET("web", TooLarge);
+	uncarried_look(u, f.view, f.table, &budget, 1000, record_uncarried, &f);
+	uncarried_look(u, f.view, f.table, &budget, 90000, record_uncarried, &f);
+	expect_log(&f, "shop/web TooLarge\n");
+	uncarried_count(u, counts);
+	assert_int_equal(counts[REASON_TooLarge], 1);
+#undef SET
+	uncarried_free(u);
+	fixture_fini(&f);
+}
+
 /* ---- what was taken over ---- */
 
 static void record_former(const struct announcement *a, enum reason old_reason,
@@ -1294,6 +1420,8 @@ int main(void)
 		cmocka_unit_test(passwords_are_had_or_refused_with_words),
 		cmocka_unit_test(other_classes_are_not_spoken_of),
 		cmocka_unit_test(that_no_node_may_announce_is_told_once_it_lasts),
+		cmocka_unit_test(what_no_node_carries_is_told_once_by_one_speaker),
+		cmocka_unit_test(what_an_address_tells_is_not_told_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
