@@ -549,6 +549,101 @@ def test_no_endpoints_are_refused(proxies: Proxies) -> None:
     assert set(seen("client", "203.0.113.17", tries=3)) == {"pod1"}
 
 
+# Valid, and rare: what is set, of a family each, and where packets to an address, port and protocol end.
+ODD = {
+    "one number, two protocols": (
+        [(4, f"cluster-ip=10.96.0.70 vip=203.0.113.70 port=tcp/80/30070 {A} port=udp/80/30070 {B}")],
+        [
+            ("client", "203.0.113.70", 80, "tcp", "pod1"),
+            ("client", "203.0.113.70", 80, "udp", "pod2"),
+            ("client", NODE["node1"], 30070, "tcp", "pod1"),
+            ("client", NODE["node1"], 30070, "udp", "pod2"),
+        ],
+    ),
+    "another's node port, at an address of the node": (
+        [
+            (4, f"cluster-ip=10.96.0.71 external-ip={NODE['node1']} port=tcp/30071 {A}"),
+            (4, f"cluster-ip=10.96.0.72 port=tcp/80/30071 {B}"),
+        ],
+        [
+            ("client", NODE["node1"], 30071, "tcp", "pod1"),
+            ("pod1", GATE["node1"], 30071, "tcp", "pod2"),
+        ],
+    ),
+    "another's cluster IP": (
+        [
+            (4, f"cluster-ip=10.96.0.73 port=tcp/80 {A}"),
+            (4, f"cluster-ip=10.96.0.74 external-ip=10.96.0.73 port=tcp/80 {B} port=tcp/81 {B}"),
+        ],
+        [
+            ("pod1", "10.96.0.73", 80, "tcp", "pod1"),
+            ("pod1", "10.96.0.73", 81, "tcp", "pod2"),
+            ("pod1", "10.96.0.74", 80, "tcp", "pod2"),
+        ],
+    ),
+    "many ports, one endpoint": (
+        [(4, "cluster-ip=10.96.0.75 " + " ".join(f"port=tcp/{n} {A}" for n in range(1000, 1060)))],
+        [
+            ("pod1", "10.96.0.75", 1000, "tcp", "pod1"),
+            ("pod1", "10.96.0.75", 1059, "tcp", "pod1"),
+        ],
+    ),
+    "a port that no slice has": (
+        [(4, f"cluster-ip=10.96.0.76 vip=203.0.113.76 port=tcp/80 {A} port=tcp/81 port=udp/81 {B}")],
+        [
+            ("client", "203.0.113.76", 80, "tcp", "pod1"),
+            ("client", "203.0.113.76", 81, "tcp", "refused"),
+            ("client", "203.0.113.76", 81, "udp", "pod2"),
+            ("pod1", "10.96.0.76", 81, "tcp", "refused"),
+        ],
+    ),
+    "two families, endpoints of one": (
+        [(4, f"cluster-ip=10.96.0.77 port=tcp/80 {A}"), (6, "cluster-ip=fd00:96::77 vip=fd00:203::77 port=tcp/80")],
+        [
+            ("pod1", "10.96.0.77", 80, "tcp", "pod1"),
+            ("pod1", "fd00:96::77", 80, "tcp", "refused"),
+            ("client", "fd00:203::77", 80, "tcp", "refused"),
+        ],
+    ),
+    "the longest affinity, and the shortest": (
+        [
+            (4, f"cluster-ip=10.96.0.78 affinity=86400 port=tcp/80 {BOTH}"),
+            (4, f"cluster-ip=10.96.0.79 affinity=1 port=tcp/80 {B}"),
+        ],
+        [
+            ("node1", "10.96.0.78", 80, "tcp", "one"),
+            ("pod1", "10.96.0.79", 80, "tcp", "pod2"),
+        ],
+    ),
+    "ranges that are all addresses": (
+        [(4, f"cluster-ip=10.96.0.80 vip=203.0.113.80 range=0.0.0.0/1 range=128.0.0.0/1 port=tcp/80 {B}")],
+        [("client", "203.0.113.80", 80, "tcp", "pod2")],
+    ),
+}
+
+
+def end_of(namespace: str, host: str, port: int, protocol: str) -> str:
+    """Which Pod answers, or how that fails."""
+    if protocol == "udp":
+        with udp_client(host, port) as s:
+            return talk(s)
+    try:
+        pods = set(seen(namespace, host, port, tries=8))
+    except web.Unreachable as error:
+        return error.kind
+    return pods.pop() if len(pods) == 1 else "several"
+
+
+@pytest.mark.parametrize("what", ODD)
+def test_odd_services(proxies: Proxies, what: str) -> None:
+    services, ends = ODD[what]
+    for i, (family, spec) in enumerate(services):
+        proxies.service("node1", f"t/odd-{i}", spec, family)
+    for namespace, host, port, protocol, want in ends:
+        end = end_of(namespace, host, port, protocol)
+        assert end in ({"pod1", "pod2"} if want == "one" else {want}), (namespace, host, port, protocol)
+
+
 def test_udp_follows_its_endpoints(proxies: Proxies) -> None:
     spec = "cluster-ip=10.96.0.18 vip=203.0.113.18 external-ip=203.0.113.118 port=udp/53/30018"
     proxies.service("node1", "t/udp", f"{spec} {A}")
