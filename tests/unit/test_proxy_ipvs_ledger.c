@@ -8,8 +8,10 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "fairlead/mem.h"
 #include "proxy/ipvs/entries.h"
@@ -410,6 +412,243 @@ static void what_drains_is_looked_at_from_time_to_time(void **state)
 
 #define ALONE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
+/* ---- guards of single steps ---- */
+
+/* What is learnt of a scheduler that nobody asks for any more changes nothing. */
+static void what_drains_has_no_scheduler_to_learn_of(void **state)
+{
+	(void)state;
+	want(0, IPPROTO_TCP, "", 1);
+	write_all();
+	ledger_unwant(l, id_of(0));
+	write_all();
+	assert_non_null(ledger_server(l, id_of(0)));
+	ledger_know_scheduler(l, "wlc", 0, now_ms);
+	assert_true(ledger_is_in_sync(l));
+	assert_null(ledger_substitute(l, id_of(0)));
+}
+
+/* One that waits for the end of a pause gets its scheduler at once, unless it is to be read. */
+static void a_pause_keeps_no_scheduler_waiting(void **state)
+{
+	struct virtual_id id;
+	bool itself;
+
+	(void)state;
+	for (int doubted = 0; doubted < 2; doubted++) {
+		want((uint32_t)doubted, IPPROTO_TCP, "wlc", 2);
+		ledger_know_scheduler(l, "wlc", -ENOENT, now_ms);
+		write_all();
+		want((uint32_t)doubted, IPPROTO_TCP, "wlc", 1);
+		write_all();
+		if (doubted) {
+			now_ms = ledger_due_ms(l);
+			ledger_wake(l, now_ms);
+			while (ledger_next_unread(l, &id, &itself))
+				ledger_not_read(l, id, "no", now_ms);
+		}
+		ledger_know_scheduler(l, "wlc", 0, now_ms);
+		assert_int_equal(write_all() > 0, !doubted);
+	}
+}
+
+static void what_is_unread_keeps_its_turn(void **state)
+{
+	struct virtual_id id;
+	bool itself;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		ledger_begin_reading(l);
+		found(0, "mh");
+		if (i == 0)
+			found(1, "mh");
+	}
+	assert_true(ledger_next_unread(l, &id, &itself));
+	assert_int_equal(id.mark, id_of(0).mark);
+}
+
+static void what_drains_and_cannot_be_read_is_not_refused(void **state)
+{
+	(void)state;
+	want(0, IPPROTO_TCP, "", 1);
+	write_all();
+	ledger_unwant(l, id_of(0));
+	write_all();
+	ledger_not_read(l, id_of(0), "no", now_ms);
+	assert_int_equal(ledger_n_refused(l, 4), 0);
+	assert_null(ledger_refusal(l, id_of(0)));
+}
+
+/* It may not be in the kernel yet, and what comes back of it is not to be taken for a change. */
+static void what_is_sent_is_neither_asked_for_nor_audited(void **state)
+{
+	struct virtual_id id;
+	bool itself;
+
+	(void)state;
+	want(0, IPPROTO_TCP, "", 1);
+	assert_true(take());
+	assert_false(ledger_any_at_rest(l, &id));
+	ledger_audit(l);
+	assert_false(ledger_next_unread(l, &id, &itself));
+	answer(0);
+	write_all();
+	assert_true(ledger_any_at_rest(l, &id));
+	expect_peace();
+}
+
+static void a_look_for_one_at_rest_is_bounded(void **state)
+{
+	struct virtual_id id;
+
+	(void)state;
+	for (uint32_t i = 0; i <= LEDGER_LOOKED_AT; i++)
+		want(i, IPPROTO_TCP, "", 1);
+	write_all();
+	for (uint32_t i = 0; i + 1 < LEDGER_LOOKED_AT; i++)
+		want(i, IPPROTO_TCP, "", 2);
+	assert_true(ledger_any_at_rest(l, &id));
+	want(LEDGER_LOOKED_AT - 1, IPPROTO_TCP, "", 2);
+	assert_false(ledger_any_at_rest(l, &id));
+}
+
+/* What follows from it is no reason. */
+static void the_first_error_is_the_reason(void **state)
+{
+	struct virtual_id id;
+	bool itself;
+
+	(void)state;
+	want(0, IPPROTO_TCP, "", 2);
+	assert_true(take());
+	answer(0);
+	for (int i = 0; i < 2; i++) {
+		assert_true(take());
+		assert_true(ops.n >= 2);
+		for (size_t k = 0; k < ops.n; k++)
+			ledger_did(l, &ops.list[k], k ? -ENOMEM : -EINVAL, now_ms);
+		assert_int_equal(ledger_next_unread(l, &id, &itself), i == 0);
+		if (i == 0) {
+			found(0, IPVS_SCHEDULER_NONE);
+			ledger_found_endpoints(l, id, NULL, 0);
+		}
+	}
+	assert_non_null(strstr(ledger_refusal(l, id_of(0)), strerror(EINVAL)));
+}
+
+/* Once all is well again the first refusal is nobody's fault, as ever. */
+static void what_was_refused_once_is_forgiven(void **state)
+{
+	struct virtual_id id;
+	bool itself;
+
+	(void)state;
+	want(0, IPPROTO_TCP, "", 0);
+	for (int round = 0; round < 2; round++) {
+		assert_true(take());
+		answer(-EINVAL);
+		assert_true(ledger_next_unread(l, &id, &itself));
+		assert_int_equal(ledger_n_refused(l, 4), 0);
+		ledger_found_none(l, id);
+		assert_true(write_all() > 0);
+		assert_true(ledger_is_in_sync(l));
+		want(0, IPPROTO_TCP, "", 1);
+	}
+}
+
+/* An audit goes on with the one after it. */
+static void an_audit_may_lose_the_one_it_was_at(void **state)
+{
+	const struct ipvs_endpoint e = { { { .family = 4, .b = { 10, 0, 0, 1 } }, 80 }, true, 1 };
+	struct virtual_id id;
+	bool itself;
+
+	(void)state;
+	for (uint32_t i = 0; i < LEDGER_AUDIT + 2; i++)
+		want(i, IPPROTO_UDP, "", 1);
+	write_all();
+	ledger_audit(l);
+	while (ledger_next_unread(l, &id, &itself))
+		ledger_found_endpoints(l, id, &e, 1);
+	write_all();
+	ledger_unwant(l, id_of(LEDGER_AUDIT));
+	write_all();
+	assert_null(ledger_server(l, id_of(LEDGER_AUDIT)));
+	ledger_audit(l);
+	assert_true(ledger_next_unread(l, &id, &itself));
+	assert_int_equal(id.mark, id_of(LEDGER_AUDIT + 1).mark);
+}
+
+static void what_nobody_waits_for_is_no_answer(void **state)
+{
+	(void)state;
+	want(0, IPPROTO_TCP, "", 1);
+	assert_true(take());
+	answer(0);
+	ledger_did(l, &ops.list[0], -EINVAL, now_ms);
+	assert_int_equal(ledger_stats(l).failures, 0);
+	write_all();
+	expect_peace();
+}
+
+/* ---- memory ---- */
+
+#define MANY 3000
+
+/* In the kernel with two endpoints, and at rest; that of the tables is not here. */
+static size_t bytes_of_each(const char *scheduler)
+{
+	size_t bytes = mallinfo2().uordblks;
+
+	for (uint32_t i = 0; i < MANY; i++)
+		want(i, IPPROTO_TCP, scheduler, 2);
+	ledger_know_scheduler(l, scheduler, 0, now_ms);
+	write_all();
+	expect_peace();
+	free(ops.list);
+	ops = (struct server_operations){ 0 };
+	return (mallinfo2().uordblks - bytes) / MANY;
+}
+
+static void a_virtual_server_takes_little_memory(void **state)
+{
+	(void)state;
+	assert_in_range(bytes_of_each("mh"), 0, 320);
+}
+
+static void one_of_another_scheduler_takes_no_more(void **state)
+{
+	(void)state;
+	assert_in_range(bytes_of_each("rr"), 0, 320);
+}
+
+/* Its endpoints come one by one. */
+static void one_that_was_read_takes_no_more(void **state)
+{
+	struct ipvs_endpoint list[] = {
+		{ { { .family = 4, .b = { 10, 0, 0, 1 } }, 81 }, .rewrites = true, .weight = 1 },
+		{ { { .family = 4, .b = { 10, 0, 0, 1 } }, 80 }, .rewrites = true, .weight = 1 },
+	};
+	size_t bytes = mallinfo2().uordblks;
+
+	(void)state;
+	ledger_begin_reading(l);
+	for (uint32_t i = 0; i < MANY; i++)
+		found(i, "rr");
+	ledger_end_reading(l);
+	for (uint32_t i = 0; i < MANY; i++)
+		ledger_found_endpoints(l, id_of(i), list, ARRAY_LEN(list));
+	for (uint32_t i = 0; i < MANY; i++)
+		want(i, IPPROTO_TCP, "rr", 2);
+	ledger_know_scheduler(l, "rr", 0, now_ms);
+	assert_int_equal(write_all(), 0);
+	expect_peace();
+	free(ops.list);
+	ops = (struct server_operations){ 0 };
+	assert_in_range((mallinfo2().uordblks - bytes) / MANY, 0, 320);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -428,6 +667,19 @@ int main(void)
 		ALONE(the_first_pause_that_is_over_counts),
 		ALONE(what_is_in_doubt_is_read_before_it_is_written),
 		ALONE(what_drains_is_looked_at_from_time_to_time),
+		ALONE(what_drains_has_no_scheduler_to_learn_of),
+		ALONE(a_pause_keeps_no_scheduler_waiting),
+		ALONE(what_is_unread_keeps_its_turn),
+		ALONE(what_drains_and_cannot_be_read_is_not_refused),
+		ALONE(what_is_sent_is_neither_asked_for_nor_audited),
+		ALONE(a_look_for_one_at_rest_is_bounded),
+		ALONE(the_first_error_is_the_reason),
+		ALONE(what_was_refused_once_is_forgiven),
+		ALONE(an_audit_may_lose_the_one_it_was_at),
+		ALONE(what_nobody_waits_for_is_no_answer),
+		ALONE(a_virtual_server_takes_little_memory),
+		ALONE(one_of_another_scheduler_takes_no_more),
+		ALONE(one_that_was_read_takes_no_more),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -95,7 +95,6 @@ void entries_drop(struct entries *b, struct entry *e)
 	entries_set_changing(b, e, false);
 	entries_set_damaged(b, e, false);
 	entries_refuse(b, e, NULL);
-	schedulers_drop(&b->schedulers, e->scheduler);
 	if (b->audited == e)
 		b->audited = e->hh.next;
 	HASH_DEL(b->all, e);

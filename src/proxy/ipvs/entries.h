@@ -33,7 +33,7 @@ struct entry {
 	bool known;     /* its endpoints are */
 	bool seen;      /* by the reading that goes on */
 	int error;      /* of the operations that were sent, the first one */
-	size_t n_sent, n_wanted;
+	uint32_t n_sent, n_wanted;
 	unsigned int failures;
 	int64_t due_ms; /* in ENTRY_PAUSED */
 	char *refusal;

@@ -109,7 +109,7 @@ void ledger_want(struct ledger *l, const struct virtual_server *v)
 		touch(l, e);
 	}
 	l->stats.endpoints -= e->n_wanted;
-	e->n_wanted = server_n_wanted(&e->s);
+	e->n_wanted = (uint32_t)server_n_wanted(&e->s);
 	l->stats.endpoints += e->n_wanted;
 }
 
@@ -133,9 +133,6 @@ void ledger_unwant(struct ledger *l, struct virtual_id id)
 void ledger_complete(struct ledger *l)
 {
 	l->complete = true;
-	for (struct entry *e = l->book.all; e; e = e->hh.next)
-		if (!e->s.wanted)
-			touch(l, e);
 }
 
 /* ---- what the kernel has ---- */
@@ -158,7 +155,7 @@ static void count(struct entry *e, const struct virtual_counters *c)
 /* Somebody has changed it. */
 static void damage(struct ledger *l, struct entry *e)
 {
-	if (!l->adopted || e->doubt || !e->known || !e->s.wanted)
+	if (e->doubt || !e->known || !e->s.wanted)
 		return;
 	l->stats.repairs += !e->damaged;
 	entries_set_damaged(&l->book, e, true);
@@ -275,7 +272,7 @@ void ledger_found_endpoints(struct ledger *l, struct virtual_id id,
 		server_unstamped(&e->s);
 	e->known = true;
 	e->doubt = e->missed = e->unstamped = false;
-	entries_move(&l->book, e, e->s.wanted || l->complete ? ENTRY_DIRTY : ENTRY_REST);
+	entries_move(&l->book, e, ENTRY_DIRTY);
 }
 
 /* Not at once, then later and later. */
@@ -304,7 +301,7 @@ bool ledger_any_at_rest(const struct ledger *l, struct virtual_id *ret_id)
 	const struct entry *e = l->book.audited ? l->book.audited : l->book.all;
 
 	for (size_t i = 0; e && i < LEDGER_LOOKED_AT; i++, e = e->hh.next)
-		if (e->s.wanted && e->s.there && e->place == ENTRY_REST) {
+		if (e->s.wanted && e->place == ENTRY_REST) {
 			*ret_id = e->s.id;
 			return true;
 		}
@@ -318,7 +315,7 @@ void ledger_audit(struct ledger *l)
 
 	for (size_t i = 0; i < LEDGER_AUDIT && i < HASH_COUNT(l->book.all); i++) {
 		e = e ? e : l->book.all;
-		if (e->place == ENTRY_REST && e->s.there) {
+		if (e->place == ENTRY_REST) {
 			n_endpoints += e->s.n_there;
 			entries_move(&l->book, e, ENTRY_UNREAD);
 		}
@@ -361,7 +358,7 @@ bool ledger_take(struct ledger *l, size_t max, int64_t now_ms, struct server_ope
 		size_t n = ops->n;
 		server_plan(&e->s, (uint32_t)(now_ms / 1000), ops);
 		e->known = e->seen = true;
-		e->n_sent = ops->n - n;
+		e->n_sent = (uint32_t)(ops->n - n);
 		e->error = 0;
 		if (e->n_sent > 0)
 			entries_move(&l->book, e, ENTRY_SENT);

@@ -94,6 +94,17 @@ static struct server_endpoint *append(struct server *s, const struct virtual_end
 	return &s->list[s->n++];
 }
 
+/* There may be many servers of few endpoints, so none has room to spare. */
+static void fit(struct server *s)
+{
+	size_t cap = s->n ? s->n : 1;
+
+	if (s->cap <= cap)
+		return;
+	s->list = xreallocarray(s->list, cap, sizeof(*s->list));
+	s->cap = cap;
+}
+
 /* Of those that are not there nothing else is known. */
 static void forget_wishes(struct server *s)
 {
@@ -138,6 +149,7 @@ void server_want(struct server *s, const struct virtual_server *v)
 	for (size_t i = 0; i < n; i++)
 		if (!found[i])
 			set_wish(append(s, &list[i].at), &list[i]);
+	fit(s);
 }
 
 static bool is_named(const struct server_endpoint *e)
@@ -297,6 +309,7 @@ bool server_found(struct server *s, const struct ipvs_endpoint *found, size_t n)
 		e->kept = old[i].kept;
 	}
 	free(old);
+	fit(s);
 	return same;
 }
 
@@ -417,6 +430,7 @@ static void reorder(struct server *s, struct server_endpoint **index, size_t n_k
 	s->list = list;
 	s->cap = s->n + 1;
 	s->n = n;
+	fit(s);
 }
 
 static void plan_in_order(struct server *s, struct server_operations *ops)

@@ -47,17 +47,15 @@ struct server_endpoint {
 
 struct server {
 	struct virtual_id id;
-	bool wanted, drains;
+	bool wanted, drains, there;
 	bool hashes; /* its scheduler's table depends on the order of endpoints */
+	bool idle;   /* as above, of all endpoints together */
 	uint32_t grace_s;
-	char scheduler[VIRTUAL_SCHEDULER_SIZE]; /* the one that it shall have */
-	uint32_t flags;
-
-	bool there;
-	char has_scheduler[VIRTUAL_SCHEDULER_SIZE];
-	uint32_t has_flags;
-	bool idle;        /* as above, of all endpoints together */
 	uint32_t until_s; /* nobody wants it any more, and it goes then; 0: not so */
+
+	uint32_t flags, has_flags;
+	/* The one that it shall have, and the one that it has. */
+	char scheduler[VIRTUAL_SCHEDULER_SIZE], has_scheduler[VIRTUAL_SCHEDULER_SIZE];
 
 	/*
 	 * Those that are there come first, the oldest before others; then those that are only
