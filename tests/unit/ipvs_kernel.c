@@ -290,7 +290,8 @@ static void tell_endpoint(const struct kernel_endpoint *e, datagram_fn *fn, void
 
 	nla_put(m, IPVS_DEST_ATTR_ADDR, 16, e->at.addr.b);
 	nla_put_u16(m, IPVS_DEST_ATTR_PORT, htons(e->at.port));
-	nla_put_u32(m, IPVS_DEST_ATTR_FWD_METHOD, IP_VS_CONN_F_MASQ);
+	nla_put_u32(m, IPVS_DEST_ATTR_FWD_METHOD,
+	            e->tunnels ? IP_VS_CONN_F_TUNNEL : IP_VS_CONN_F_MASQ);
 	nla_put_u32(m, IPVS_DEST_ATTR_WEIGHT, e->weight);
 	nla_put_u32(m, IPVS_DEST_ATTR_ACTIVE_CONNS, e->active);
 	nla_put_u32(m, IPVS_DEST_ATTR_INACT_CONNS, e->idle);

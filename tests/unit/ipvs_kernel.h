@@ -20,6 +20,7 @@
 struct kernel_endpoint {
 	struct virtual_endpoint at;
 	uint32_t weight, active, idle;
+	bool tunnels; /* as somebody else wants it */
 };
 
 struct kernel_server {

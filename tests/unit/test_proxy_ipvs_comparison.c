@@ -132,6 +132,12 @@ static void what_is_as_it_should_be_is_no_difference(void **state)
 	ipvs_kernel_add((struct virtual_id){ 0x1388, 4 }, "rr");
 	ipvs_kernel_add((struct virtual_id){ 7, 4 }, "rr");
 	check("");
+	/* Those of the other family are compared by themselves. */
+	const struct virtual_server six = { .id = { 0x1008, 6 }, .scheduler = "rr" };
+	virtuals_set(self, &six);
+	pass(100);
+	assert_non_null(ipvs_kernel_find(six.id));
+	check("");
 }
 
 static void what_differs_of_a_virtual_server_is_told(void **state)
@@ -164,6 +170,10 @@ static void what_differs_of_endpoints_is_told(void **state)
 	check("changed 0x1004: 10.0.0.1:8080 has weight 0 instead of 1\n"
 	      "missing 0x1004: 10.0.0.2:8080\n"
 	      "foreign 0x1004: 10.0.0.6:8080\n");
+	ipvs_kernel_endpoint(server(0x1006), &first)->tunnels = true;
+	cleanup_free char *found = differences(true);
+	assert_non_null(
+		strstr(found, "changed 0x1006: 10.0.0.1:8080 is not reached by masquerading\n"));
 }
 
 static void the_order_matters_to_schedulers_that_hash(void **state)
@@ -201,6 +211,22 @@ static void what_drains_is_no_difference(void **state)
 	/* It would get new connections. */
 	e->weight = 1;
 	check("changed 0x1004: 10.0.0.3:8080 has weight 1 instead of 0, as it goes\n");
+}
+
+/* It stays where it stands, though those that are wanted are put behind it. */
+static void what_drains_is_no_matter_of_order(void **state)
+{
+	const struct virtual_endpoint last = endpoint(2);
+
+	(void)state;
+	set(0x1008, IPPROTO_TCP, "", 6);
+	pass(10);
+	set(0x1008, IPPROTO_TCP, "", 3);
+	pass(10);
+	const struct kernel_server *s = server(0x1008);
+	assert_int_equal(s->n, 3);
+	assert_memory_equal(&s->list[2].at, &last, sizeof(last));
+	check("");
 }
 
 static void one_that_is_written_is_waited_for(void **state)
@@ -243,6 +269,7 @@ int main(void)
 		ALONE(what_differs_of_endpoints_is_told),
 		ALONE(the_order_matters_to_schedulers_that_hash),
 		ALONE(what_drains_is_no_difference),
+		ALONE(what_drains_is_no_matter_of_order),
 		ALONE(one_that_is_written_is_waited_for),
 		ALONE(one_that_is_refused_is_missing),
 		ALONE(a_list_that_breaks_off_is_told),

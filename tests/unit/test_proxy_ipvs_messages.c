@@ -93,11 +93,51 @@ static void endpoints_are_rewritten_to_by_one_method(void **state)
 	}
 }
 
+/* Each of those that are needed is missing in turn; in the first round none is. */
+static void what_lacks_something_is_not_read(void **state)
+{
+	const struct ip_vs_flags flags = { 0, ~0u };
+	const uint8_t addr[16] = { 10, 0, 0, 1 };
+	struct ipvs_endpoint e;
+	struct ipvs_server s;
+
+	(void)state;
+	for (int lacks = 0; lacks <= 4; lacks++) {
+		struct nl_msg *m = begin();
+		struct nlattr *nest = nla_nest_start(m, IPVS_CMD_ATTR_SERVICE);
+		if (lacks != 1)
+			nla_put_u16(m, IPVS_SVC_ATTR_AF, AF_INET);
+		if (lacks != 2)
+			nla_put_u32(m, IPVS_SVC_ATTR_FWMARK, 0x1002);
+		if (lacks != 3)
+			nla_put_string(m, IPVS_SVC_ATTR_SCHED_NAME, "mh");
+		if (lacks != 4)
+			nla_put(m, IPVS_SVC_ATTR_FLAGS, sizeof(flags), &flags);
+		nla_nest_end(m, nest);
+		assert_false(ipvs_read_endpoint(nlmsg_hdr(m), 4, &e));
+		assert_int_equal(ipvs_read_server(nlmsg_hdr(m), &s), lacks == 0);
+		nlmsg_free(m);
+	}
+	for (int lacks = 0; lacks <= 2; lacks++) {
+		struct nl_msg *m = begin();
+		struct nlattr *nest = nla_nest_start(m, IPVS_CMD_ATTR_DEST);
+		if (lacks != 1)
+			nla_put(m, IPVS_DEST_ATTR_ADDR, sizeof(addr), addr);
+		if (lacks != 2)
+			nla_put_u16(m, IPVS_DEST_ATTR_PORT, htons(8080));
+		nla_nest_end(m, nest);
+		assert_false(ipvs_read_server(nlmsg_hdr(m), &s));
+		assert_int_equal(ipvs_read_endpoint(nlmsg_hdr(m), 4, &e), lacks == 0);
+		nlmsg_free(m);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_ours_bear_the_stamp),
 		cmocka_unit_test(endpoints_are_rewritten_to_by_one_method),
+		cmocka_unit_test(what_lacks_something_is_not_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

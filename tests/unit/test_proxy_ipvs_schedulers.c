@@ -78,6 +78,18 @@ static void one_that_could_not_be_asked_for_is_soon(void **state)
 	assert_string_equal(schedulers_unknown(&s), "wlc");
 }
 
+static void one_that_nobody_uses_is_not_missed(void **state)
+{
+	(void)state;
+	uint8_t number = schedulers_hold(&s, "nonesuch");
+	schedulers_know(&s, "nonesuch", -ENOENT, NOW_MS);
+	schedulers_drop(&s, number);
+	assert_false(schedulers_lack(&s));
+	assert_int_equal(schedulers_wake(&s, NOW_MS), INT64_MAX);
+	assert_int_equal(schedulers_wake(&s, NOW_MS + SCHEDULERS_RETRY_MS), INT64_MAX);
+	assert_null(schedulers_unknown(&s));
+}
+
 /* Nobody's number changes, and what nobody uses makes room. */
 static void only_so_many_are_told_apart(void **state)
 {
@@ -113,6 +125,7 @@ int main(void)
 		cmocka_unit_test_setup(one_that_is_missing_has_a_substitute_and_is_asked_for_again,
 		                       setup),
 		cmocka_unit_test_setup(one_that_could_not_be_asked_for_is_soon, setup),
+		cmocka_unit_test_setup(one_that_nobody_uses_is_not_missed, setup),
 		cmocka_unit_test_setup(only_so_many_are_told_apart, setup),
 	};
 
