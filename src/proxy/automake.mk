@@ -255,7 +255,7 @@ tests_unit_test_proxy_nft_scale_LDADD = $(UNIT_LDADD)
 check_PROGRAMS += tests/unit/test_proxy_nft_keeper
 TESTS += tests/unit/test_proxy_nft_keeper
 tests_unit_test_proxy_nft_keeper_SOURCES = tests/unit/test_proxy_nft_keeper.c tests/unit/unit.h $(NFT_LIFE_SOURCES)
-tests_unit_test_proxy_nft_keeper_LDFLAGS = $(AM_LDFLAGS) $(NFT_LIFE)
+tests_unit_test_proxy_nft_keeper_LDFLAGS = $(AM_LDFLAGS) $(NFT_LIFE) -Wl,--wrap=plan_set_number,--wrap=plan_group_number
 tests_unit_test_proxy_nft_keeper_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += tests/unit/test_proxy_nft_damage

@@ -418,7 +418,8 @@ static void what_drains_is_looked_at_from_time_to_time(void **state)
 static void what_drains_has_no_scheduler_to_learn_of(void **state)
 {
 	(void)state;
-	want(0, IPPROTO_TCP, "", 1);
+	want(0, IPPROTO_TCP, "rr", 1);
+	ledger_know_scheduler(l, "rr", 0, now_ms);
 	write_all();
 	ledger_unwant(l, id_of(0));
 	write_all();

@@ -12,6 +12,29 @@
 #include "nft_life.h"
 #include "virtual_loop.h"
 
+/* ---- numbers that are everybody's ---- */
+
+/* What the first attempts of all Services give, if they do. */
+static const uint32_t *same_sets, *same_groups;
+static size_t n_same;
+
+uint32_t __real_plan_set_number(const struct proxy_half *s, size_t port, uint32_t attempt);
+uint32_t __real_plan_group_number(const struct proxy_half *s, uint32_t attempt);
+uint32_t __wrap_plan_set_number(const struct proxy_half *s, size_t port, uint32_t attempt);
+uint32_t __wrap_plan_group_number(const struct proxy_half *s, uint32_t attempt);
+
+uint32_t __wrap_plan_set_number(const struct proxy_half *s, size_t port, uint32_t attempt)
+{
+	return same_sets && attempt < n_same ? same_sets[attempt]
+	                                     : __real_plan_set_number(s, port, attempt);
+}
+
+uint32_t __wrap_plan_group_number(const struct proxy_half *s, uint32_t attempt)
+{
+	return same_groups && attempt < n_same ? same_groups[attempt]
+	                                       : __real_plan_group_number(s, attempt);
+}
+
 static void a_restart_writes_nothing(void **state)
 {
 	(void)state;
@@ -296,9 +319,61 @@ static void a_restart_keeps_the_kernels_numbers(void **state)
 	life_teardown();
 }
 
+static uint32_t group_at(size_t which)
+{
+	const unsigned char key[FRAME_KEY_MAX] = { 192,         0, 2, (unsigned char)(which + 1),
+		                                   IPPROTO_TCP, 0, 0, 0,
+		                                   0,           80 };
+	const struct kernel_element *e = nft_kernel_find(nft_kernel_set("restricted"), key, false);
+	uint32_t group;
+
+	assert_non_null(e);
+	memcpy(&group, e->value, sizeof(group));
+	return group;
+}
+
+/*
+ * Whoever may write Services can find names whose digests are alike: they share neither endpoints
+ * nor source ranges.  The last number of a group has no end, the first ones of sets mean others.
+ */
+static void who_has_anothers_digest_has_another_number(void **state)
+{
+	static const uint32_t sets[] = { 0, 1, 6, 7 }, groups[] = { UINT32_MAX, 42 };
+	struct wish wishes[3];
+
+	(void)state;
+	life_setup(3, 4);
+	life_begin(true);
+	same_sets = sets;
+	n_same = ARRAY_LEN(sets);
+	for (size_t i = 0; i < ARRAY_LEN(wishes); i++) {
+		wish_plain(&wishes[i], i, 4, i + 1);
+		wish_add_vip(&wishes[i], i);
+		life_set(i, &wishes[i]);
+	}
+	life_settle();
+	assert_int_equal(set_at(&wishes[0]), 6);
+	for (size_t i = 1; i < ARRAY_LEN(wishes); i++)
+		assert_true(set_at(&wishes[i]) > 7);
+	same_sets = NULL;
+	same_groups = groups;
+	n_same = ARRAY_LEN(groups);
+	for (size_t i = 0; i < ARRAY_LEN(wishes); i++) {
+		wish_add_range(&wishes[i], i);
+		life_set(i, &wishes[i]);
+	}
+	life_settle();
+	assert_int_equal(group_at(0), 42);
+	for (size_t i = 1; i < ARRAY_LEN(wishes); i++)
+		assert_true(group_at(i) != 42 && group_at(i) != UINT32_MAX);
+	same_groups = NULL;
+	life_teardown();
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(who_has_anothers_digest_has_another_number),
 		cmocka_unit_test(a_restart_writes_nothing),
 		cmocka_unit_test(one_endpoint_is_a_few_elements),
 		cmocka_unit_test(an_address_is_not_shared),

@@ -17,7 +17,7 @@
 #include "nft_kernel.h"
 #include "proxy/conntrack.h"
 #include "proxy/ipvs/virtual.h"
-#include "proxy/nftables/keeper.h"
+#include "proxy/nftables/keeper_private.h"
 #include "virtual_loop.h"
 
 #define LONG_MS 60000
@@ -242,6 +242,8 @@ static void nothing_leads_to_what_is_not_there(void **state)
 	assert_int_equal(n_ways(), 2);
 	assert_true(keeper_is_applied(w.k, "shop/web"));
 	assert_int_equal(nft_kernel_set("endpoints")->n, 0);
+	/* That another kind takes its place is no rounding of times. */
+	assert_int_equal(w.k->n_rounded, 0);
 }
 
 static void what_goes_is_let_go_of_last(void **state)
