@@ -72,8 +72,10 @@ enum frame_map {
 #define FRAME_WAY_MASQUERADE_PODS 0x40000000u
 #define FRAME_WAY_MASQUERADE_OTHERS 0x80000000u
 #define FRAME_WAY_SET 0x3fffffffu
-/* Two sets of a port have neighbouring numbers: the client of one keeps its endpoint in both. */
-#define FRAME_SET_FIRST 2u
+/*
+ * Two sets of a port have neighbouring numbers: the client of one keeps its endpoint in both.  Of
+ * what leads to no set nothing is left.
+ */
 #define FRAME_PORT_MASK 0x3ffffffeu
 
 /* Of a set: how many endpoints it has, and for how long a client stays, in seconds. */

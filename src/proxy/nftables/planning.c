@@ -64,6 +64,9 @@ struct search {
 	uint32_t id; /* 0: none was found */
 };
 
+_Static_assert(((FRAME_WAY_DROP | FRAME_WAY_REJECT) & FRAME_PORT_MASK) == 0,
+               "what leads to no set is no number");
+
 static void read_id(struct search *at, enum frame_map map, const unsigned char *key)
 {
 	const void *value = store_value(at->f->s->k->store, map, key);
@@ -72,7 +75,7 @@ static void read_id(struct search *at, enum frame_map map, const unsigned char *
 	if (value)
 		memcpy(&way, value, sizeof(way));
 	way &= port_mask(at->f->s->k);
-	if (!at->id && way >= FRAME_SET_FIRST && may_be_its_own(at->f->s, way) &&
+	if (!at->id && may_be_its_own(at->f->s, way) &&
 	    is_free(at->f->s, at->f->form->ids, at->port, way, false))
 		at->id = way;
 }
@@ -105,7 +108,7 @@ static uint32_t choose_id(const struct form *f, size_t port)
 		uint32_t id = plan_set_number(half, port, attempt) & port_mask(f->s->k);
 		/* Where nothing leads to it, only this tells that it was the port's before. */
 		bool unused = attempt > 0 && f->s->k->adopted;
-		if (id >= FRAME_SET_FIRST && is_free(f->s, f->form->ids, port, id, unused))
+		if (is_free(f->s, f->form->ids, port, id, unused))
 			at.id = id;
 	}
 	return at.id;
