@@ -91,6 +91,12 @@ TESTS += tests/unit/test_former
 tests_unit_test_former_SOURCES = tests/unit/test_former.c tests/unit/unit.h
 tests_unit_test_former_LDADD = $(UNIT_LDADD)
 
+check_PROGRAMS += tests/unit/test_relaying
+TESTS += tests/unit/test_relaying
+tests_unit_test_relaying_SOURCES = tests/unit/test_relaying.c tests/unit/unit.h tests/unit/virtual_loop.c tests/unit/virtual_loop.h
+tests_unit_test_relaying_LDADD = $(UNIT_LDADD)
+tests_unit_test_relaying_LDFLAGS = $(AM_LDFLAGS) $(VIRTUAL_LOOP)
+
 check_PROGRAMS += tests/unit/test_large
 TESTS += tests/unit/test_large
 tests_unit_test_large_SOURCES = tests/unit/test_large.c tests/unit/unit.h

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <event2/event.h>
+
 #include "fairlead/clock.h"
 #include "fairlead/log.h"
 #include "fairlead/mem.h"
@@ -27,13 +29,28 @@
 #define AUDIT_MS 30000
 /* Before layer 2 knows of any address, what an earlier process left stays for so long at most. */
 #define BEGIN_MS 20000
+/*
+ * Each news has all states walked through, some microseconds for each; where news keep coming, the
+ * next walk waits for so long that all of them take at most a third of a processor.  A takeover
+ * does not wait for it, whose way stands already.
+ */
+#define STATES_PER_MS 200
+
+/* What layer 2 has told since the last walk. */
+struct told {
+	struct l2_state state;
+	size_t at; /* of what it tells of an address, the last counts */
+};
 
 struct relaying {
 	struct relay *relay;
 	struct former *former;
-	int64_t started_ms, audited_ms;
-	struct l2_state *states; /* as layer 2 told them last, by address */
-	size_t n_states, states_cap;
+	struct event *pace;
+	int64_t started_ms, audited_ms, followed_ms;
+	struct l2_state *states; /* as of the last walk, by address */
+	size_t n_states;
+	struct told *news;
+	size_t n_news, news_cap;
 	bool begun;       /* layer 2 has said something of addresses */
 	struct err error; /* told last; no blame: all is well */
 };
@@ -49,43 +66,48 @@ static void tell(struct relaying *r, const struct err *e)
 
 /* ---- states ---- */
 
-static int states_by_addr(const void *a, const void *b)
+static int news_by_addr(const void *a, const void *b)
 {
-	const struct l2_state *x = a, *y = b;
+	const struct told *x = a, *y = b;
+	int r = addr_cmp(&x->state.addr, &y->state.addr);
 
-	return addr_cmp(&x->addr, &y->addr);
+	return r ? r : (x->at > y->at) - (x->at < y->at);
 }
 
-static void put_state(struct relaying *r, size_t n_sorted, const struct l2_state *s)
+static void take_news(struct relaying *r, const struct l2_state *states, size_t n)
 {
-	struct l2_state *old =
-		n_sorted ? bsearch(s, r->states, n_sorted, sizeof(*s), states_by_addr) : NULL;
-
-	if (old) {
-		*old = *s;
-		return;
-	}
-	ARRAY_RESERVE(r->states, r->states_cap, r->n_states + 1);
-	r->states[r->n_states++] = *s;
+	ARRAY_RESERVE(r->news, r->news_cap, r->n_news + n);
+	for (size_t i = 0; i < n; i++, r->n_news++)
+		r->news[r->n_news] = (struct told){ states[i], r->n_news };
 }
 
 /* Layer 2 tells what has changed, and nothing of what is not wanted any more. */
-static void take_states(struct relaying *r, const struct served *served,
-                        const struct l2_state *states, size_t n)
+static void merge_news(struct relaying *r, const struct served *served)
 {
-	size_t n_sorted = r->n_states, kept = 0;
+	struct l2_state *merged = xcalloc(r->n_states + r->n_news + 1, sizeof(*merged));
+	const struct l2_state *s;
+	size_t n = 0;
 
-	for (size_t i = 0; i < n; i++)
-		put_state(r, n_sorted, &states[i]);
-	for (size_t i = 0; i < r->n_states; i++)
-		if (served_of(served, &r->states[i].addr))
-			r->states[kept++] = r->states[i];
-	if (r->n_states > n_sorted && kept > 1)
-		qsort(r->states, kept, sizeof(*r->states), states_by_addr);
-	r->n_states = kept;
+	if (r->n_news > 1)
+		qsort(r->news, r->n_news, sizeof(*r->news), news_by_addr);
+	for (size_t i = 0, k = 0; i < r->n_states || k < r->n_news;) {
+		int order = i == r->n_states ? 1
+		            : k == r->n_news ? -1
+		                             : addr_cmp(&r->states[i].addr, &r->news[k].state.addr);
+		s = order < 0 ? &r->states[i] : &r->news[k].state;
+		i += order <= 0;
+		k += order >= 0;
+		bool replaced = k < r->n_news && addr_eq(&r->news[k].state.addr, &s->addr);
+		if (!replaced && served_of(served, &s->addr))
+			merged[n++] = *s;
+	}
+	free(r->states);
+	r->states = merged;
+	r->n_states = n;
+	r->n_news = 0;
 }
 
-void relaying_follow(struct speaker *sp, const struct l2_state *states, size_t n)
+static void follow(struct speaker *sp)
 {
 	struct relaying *r = sp->relaying;
 	struct former_news news = { 0 };
@@ -95,9 +117,8 @@ void relaying_follow(struct speaker *sp, const struct l2_state *states, size_t n
 	int64_t now = clock_ms();
 	size_t n_ways, n_nodes;
 
-	if (!r)
-		return;
-	take_states(r, announce_served(sp->announce), states, n);
+	r->followed_ms = now;
+	merge_news(r, announce_served(sp->announce));
 	if (!sp->complete)
 		return;
 	news.states = r->states;
@@ -116,6 +137,42 @@ void relaying_follow(struct speaker *sp, const struct l2_state *states, size_t n
 	tell(r, &e);
 	free(peers);
 	free(segments);
+}
+
+/* Whether it is too soon for another walk: then it comes when it is time. */
+static bool puts_off(struct relaying *r)
+{
+	int64_t left_ms =
+		r->followed_ms - clock_ms() + (int64_t)((r->n_states + r->n_news) / STATES_PER_MS);
+
+	if (left_ms <= 0)
+		return false;
+	if (!evtimer_pending(r->pace, NULL)) {
+		const struct timeval tv = { left_ms / 1000, left_ms % 1000 * 1000 };
+		evtimer_add(r->pace, &tv);
+	}
+	return true;
+}
+
+void relaying_follow(struct speaker *sp, const struct l2_state *states, size_t n)
+{
+	struct relaying *r = sp->relaying;
+
+	if (!r)
+		return;
+	take_news(r, states, n);
+	if (!puts_off(r))
+		follow(sp);
+}
+
+static void on_pace(evutil_socket_t fd, short what, void *arg)
+{
+	struct speaker *sp = arg;
+
+	(void)fd;
+	(void)what;
+	if (sp->l2)
+		relaying_follow(sp, NULL, 0);
 }
 
 void relaying_tick(struct speaker *sp)
@@ -201,6 +258,7 @@ static int start(struct speaker *sp, struct err *e)
 	sp->relaying->relay = relay;
 	sp->relaying->former = former_new();
 	sp->relaying->started_ms = clock_ms();
+	sp->relaying->pace = evtimer_new(sp->base, on_pace, sp);
 	adopt(sp->relaying);
 	return 0;
 }
@@ -211,9 +269,11 @@ static void stop(struct speaker *sp)
 
 	if (!r)
 		return;
+	event_free(r->pace);
 	relay_free(r->relay);
 	former_free(r->former);
 	free(r->states);
+	free(r->news);
 	free(r);
 }
 
