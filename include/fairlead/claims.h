@@ -62,6 +62,7 @@ struct claims_options {
 enum claims_action_type {
 	CLAIMS_PROBE,    /* send a probe */
 	CLAIMS_ANNOUNCE, /* tell caches, unasked */
+	CLAIMS_REMIND,   /* the same once more: what has not been announced yet comes first */
 	CLAIMS_CHANGED,  /* the state of the address, as claims_state() tells it, changed */
 	CLAIMS_GONE,     /* the address is not ours any more */
 	CLAIMS_ASK_PEER, /* ask the peer in that slot for its node's own address */

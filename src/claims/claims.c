@@ -96,12 +96,13 @@ void freed_by(struct claims_entry *e, int64_t now, const struct member_peer *p,
 static void announce(struct claims *c, int64_t now, struct claims_entry *e)
 {
 	int64_t gap = REFRESH_MS * 3 / 4;
+	bool again = e->step > 0;
 
 	if (e->step < ARRAY_LEN(announce_gaps_ms))
 		gap = announce_gaps_ms[e->step++];
 	else /* spread, so that many addresses do not stay in step */
 		gap += (int64_t)(score(&e->addr, (uint64_t)now) % (REFRESH_MS / 2));
-	action_add(c, CLAIMS_ANNOUNCE, &e->addr);
+	action_add(c, again ? CLAIMS_REMIND : CLAIMS_ANNOUNCE, &e->addr);
 	e->announce_at_ms = now + gap;
 }
 

@@ -241,6 +241,7 @@ static void carry_out(struct segment *s, const struct claims_action *a)
 		ask_peer(s, ops, a);
 		break;
 	case CLAIMS_ANNOUNCE:
+	case CLAIMS_REMIND:
 		announce(s, ops, &a->addr);
 		break;
 	}
@@ -255,17 +256,21 @@ static bool may_announce(struct segment *s, int64_t now)
 	return s->n_announced < ANNOUNCED_PER_TURN;
 }
 
-/* Carries out the actions, except for announcements that have to wait. */
-static void carry_out_all(struct segment *s, int64_t now)
+/* Carries out the reminders, or all else, except for announcements that have to wait. */
+static void carry_out_part(struct segment *s, int64_t now, bool reminders)
 {
 	struct claims *c = &s->claims;
 	size_t kept = 0;
 
 	for (size_t i = 0; i < c->n_actions; i++) {
 		struct claims_action a = c->actions[i];
+		if ((a.type == CLAIMS_REMIND) != reminders) {
+			c->actions[kept++] = a;
+			continue;
+		}
 		if (!s->up && a.type != CLAIMS_CHANGED && a.type != CLAIMS_GONE)
 			continue;
-		if (a.type != CLAIMS_ANNOUNCE) {
+		if (a.type != CLAIMS_ANNOUNCE && a.type != CLAIMS_REMIND) {
 			carry_out(s, &a);
 		} else if (!may_announce(s, now)) {
 			c->actions[kept++] = a;
@@ -275,7 +280,17 @@ static void carry_out_all(struct segment *s, int64_t now)
 		}
 	}
 	c->n_actions = kept;
-	s->more |= kept > 0;
+}
+
+/*
+ * When very many addresses are taken over, the first are to be announced again before the last have
+ * been at all.
+ */
+static void carry_out_all(struct segment *s, int64_t now)
+{
+	carry_out_part(s, now, false);
+	carry_out_part(s, now, true);
+	s->more |= s->claims.n_actions > 0;
 }
 
 /*

@@ -15,6 +15,7 @@
 
 #include "../l2/sim.h"
 #include "fairlead/mem.h"
+#include "l2/neighbor.h"
 
 static struct sim sim;
 
@@ -119,6 +120,52 @@ static void all_addresses_of_a_dead_node_are_taken_over_within_a_second(void **s
 	assert_int_equal(sim.worst_several_ms, 0);
 	for (size_t a = 0; a < addresses; a++)
 		assert_in_range(sim_owner(&sim, a), 1, 2);
+	sim_fini(&sim);
+}
+
+/* One node has all of them, dies, and the other one's reminders begin before it has taken all. */
+static void what_is_taken_is_announced_at_once(void **state)
+{
+	(void)state;
+	enum { ADDRESSES = 3200, LAG_MS = 40 };
+	int64_t taken[ADDRESSES] = { 0 }, announced[ADDRESSES] = { 0 };
+	const struct neighbor_ops *ops;
+	struct neighbor_packet p;
+
+	sim_init(&sim, 4, 2, ADDRESSES);
+	sim_start(&sim, 0);
+	sim_run(&sim, 4000);
+	sim_start(&sim, 1);
+	sim_run(&sim, 2000);
+	sim_kill(&sim, 0);
+	sim.record_from = 1;
+	for (int64_t end = sim.now + SIM_DEAD_MS + 500; sim.now < end;) {
+		sim_run(&sim, 1);
+		for (size_t a = 0; a < ADDRESSES; a++)
+			if (!taken[a] && sim_answers(&sim, 1, a))
+				taken[a] = sim.now;
+		while (sim.n_recorded > 0) {
+			struct sim_frame f = sim.recorded[--sim.n_recorded];
+			if (neighbor_decode(f.data, f.size, &ops, &p) == 0 && p.sender.family &&
+			    addr_eq(&p.sender, &p.target)) {
+				size_t at =
+					(size_t)(p.sender.b[2] << 8 | p.sender.b[3]) -
+					(size_t)(sim_address(0)->b[2] << 8 | sim_address(0)->b[3]);
+				if (!announced[at])
+					announced[at] = sim.now;
+			}
+			free(f.data);
+		}
+	}
+	int64_t worst_ms = 0;
+	for (size_t a = 0; a < ADDRESSES; a++) {
+		assert_true(taken[a] && announced[a] >= taken[a]);
+		if (announced[a] - taken[a] > worst_ms)
+			worst_ms = announced[a] - taken[a];
+	}
+	print_message("%d addresses: announced %lld ms after they were taken at most\n",
+	              (int)ADDRESSES, (long long)worst_ms);
+	assert_true(worst_ms <= LAG_MS);
 	sim_fini(&sim);
 }
 
@@ -263,6 +310,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(heartbeats_of_many_are_bounded),
 		cmocka_unit_test(all_addresses_of_a_dead_node_are_taken_over_within_a_second),
+		cmocka_unit_test(what_is_taken_is_announced_at_once),
 		cmocka_unit_test(losses_alone),
 		cmocka_unit_test(all_is_well_after_any_faults),
 	};
