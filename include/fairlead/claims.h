@@ -374,6 +374,8 @@ void claims_set_room(struct claims *c, size_t claims, size_t targets);
 bool claims_next_message(struct claims *c, struct wire_msg *msg);
 /* More flags for a heartbeat. */
 uint8_t claims_more(const struct claims *c);
+/* After a farewell: a speaker takes @addr over, so nobody gets an answer any more. */
+void claims_fall_silent(struct claims *c, const struct addr *addr);
 /* Gives everything up, for a farewell. */
 void claims_yield_all(struct claims *c, int64_t now);
 

@@ -453,6 +453,14 @@ bool claims_answers(const struct claims *c, const struct addr *addr)
 	return e && e->state == L2_OWNER;
 }
 
+void claims_fall_silent(struct claims *c, const struct addr *addr)
+{
+	struct claims_entry *e = entry_find(c, addr);
+
+	if (e && e->state == L2_OWNER)
+		set_state(c, e, L2_WAITING);
+}
+
 void claims_yield_all(struct claims *c, int64_t now)
 {
 	order_forget(c);

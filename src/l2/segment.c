@@ -427,6 +427,9 @@ static void receive_neighbor(struct segment *s, int64_t now, int64_t waited_ms,
 		if (!p->asks)
 			claims_seen_node(&s->claims, &p->sender, p->mac);
 	} else if (p->asks) {
+		/* It takes over, and our last words were said. */
+		if (s->farewell && member_by_mac(&s->member, p->mac))
+			claims_fall_silent(&s->claims, &p->target);
 		answers = claims_seen_probe(&s->claims, now, waited_ms, &p->target, p->mac);
 	}
 

@@ -271,6 +271,10 @@ static void deliver(struct sim *s)
 			continue;
 		}
 		to->lost |= waits;
+		if (to->lingers && sim_port(f.data)) {
+			free(f.data);
+			continue;
+		}
 		if (to->v1 && sim_port(f.data) == WIRE_PORT) {
 			free(f.data);
 			continue;
@@ -406,12 +410,19 @@ void sim_kill(struct sim *s, size_t node)
 {
 	segment_free(s->nodes[node].segment);
 	s->nodes[node].segment = NULL;
+	s->nodes[node].lingers = false;
 }
 
 void sim_stop(struct sim *s, size_t node, enum l2_stop how)
 {
 	segment_farewell(s->nodes[node].segment, sim_clock(&s->nodes[node]), how);
 	sim_kill(s, node);
+}
+
+void sim_linger(struct sim *s, size_t node)
+{
+	segment_farewell(s->nodes[node].segment, sim_clock(&s->nodes[node]), L2_STOP_RESTARTING);
+	s->nodes[node].lingers = true;
 }
 
 void sim_link(struct sim *s, size_t node, bool up)
@@ -574,7 +585,7 @@ void sim_run(struct sim *s, int64_t ms)
 			struct sim_node *n = &s->nodes[i];
 			ask_server(s, n);
 			/* A bit late, as real ones, so that heartbeats drift. */
-			if (turns(s, n) && segment_deadline(n->segment) <= sim_clock(n) &&
+			if (turns(s, n) && !n->lingers && segment_deadline(n->segment) <= sim_clock(n) &&
 			    sim_random(s, 2)) {
 				segment_tick(n->segment, sim_clock(n));
 				n->was_asked = false;

@@ -57,6 +57,7 @@ struct sim_node {
 	 * said to it only that arrives.
 	 */
 	bool v1;
+	bool lingers;     /* it has said that it restarts, and hears neighbours alone */
 	bool no_moves;    /* its heartbeats do not tell that it knows WIRE_CLAIM_MOVES */
 	bool ignores_arp; /* its kernel does not answer for its own address */
 	size_t mtu; /* of its interface: larger datagrams are neither sent nor received; 0: any */
@@ -136,6 +137,8 @@ void sim_attach(struct sim *s, size_t node);
 /* Ends it without a word (kill -9), or with a farewell. */
 void sim_kill(struct sim *s, size_t node);
 void sim_stop(struct sim *s, size_t node, enum l2_stop how);
+/* Says that it restarts, and goes on for a moment as l2.c does; then it is to be killed. */
+void sim_linger(struct sim *s, size_t node);
 void sim_link(struct sim *s, size_t node, bool up);
 /* Another MTU of the node's interface, of which its speaker learns. */
 void sim_mtu(struct sim *s, size_t node, size_t mtu);

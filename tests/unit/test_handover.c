@@ -667,6 +667,39 @@ static void who_does_not_come_back_is_replaced(void **state)
 	}
 }
 
+/* As l2.c does once it has said that it restarts. */
+#define LINGER_MS 50
+
+/* The others know that it is no candidate any more; it does not, and is ended in that moment. */
+static void who_lingers_gives_way_to_who_takes_over(void **state)
+{
+	(void)state;
+	static const uint16_t rest[] = { 1, 2, 3 };
+
+	for (uint64_t seed = 0; seed < 20; seed++) {
+		sim_use_family(seed % 2 ? 6 : 4);
+		settled(seed, 4, 40);
+		size_t owned = owned_by(0);
+		for (size_t i = 1; i < sim.n_nodes; i++) {
+			for (size_t a = 0; a < sim.n_addresses; a++) {
+				sim.nodes[i].wants[a].candidates = rest;
+				sim.nodes[i].wants[a].n_candidates = ARRAY_LEN(rest);
+			}
+			sim_publish(&sim, i);
+		}
+		sim_linger(&sim, 0);
+		assert_true(sim_answers(&sim, 0, owned));
+		sim_run(&sim, LINGER_MS);
+		sim_kill(&sim, 0);
+		sim_run(&sim, 1000);
+		assert_in_range(sim.worst_none_ms, 0, 2 * SIM_PROBE_MS);
+		assert_int_equal(sim.worst_several_ms, 0);
+		for (size_t a = 0; a < sim.n_addresses; a++)
+			assert_in_range(sim_owner(&sim, a), 1, 3);
+		sim_fini(&sim);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -694,6 +727,7 @@ int main(void)
 		cmocka_unit_test(nobody_answers_for_what_is_weak),
 		cmocka_unit_test(nobody_answers_for_a_service_that_is_gone),
 		cmocka_unit_test(who_does_not_come_back_is_replaced),
+		cmocka_unit_test(who_lingers_gives_way_to_who_takes_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
