@@ -398,13 +398,17 @@ static void stand_in(struct segment *s, const struct neighbor_ops *ops,
 	send_frame(s, frame, size);
 }
 
-/* Tells who takes us for the owner of what has moved where that is. */
+/*
+ * Tells who takes us for the owner of what has moved where that is; a group, in whose name somebody
+ * asks, is nobody who does.
+ */
 static void send_on(struct segment *s, int64_t now, const struct neighbor_packet *question)
 {
 	uint8_t frame[NEIGHBOR_FRAME_MAX];
 	const uint8_t *owner = claims_elsewhere(&s->claims, now, &question->target, question->mac);
 
-	if (!owner || !stragglers_may_tell(&s->stragglers, now, &question->target, question->mac))
+	if (question->mac[0] & 1 || !owner ||
+	    !stragglers_may_tell(&s->stragglers, now, &question->target, question->mac))
 		return;
 	send_frame(s, frame,
 	           neighbor_send_on(neighbor_of(question->target.family), s->member.opts.mac, owner,

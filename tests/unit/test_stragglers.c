@@ -64,6 +64,7 @@ static void each_address_has_its_turn(void **state)
 				seen[index_of(&got[i])] = true;
 			}
 		}
+		assert_int_equal(s.n, kept);
 		assert_int_equal(looks, (kept + STRAGGLERS_AT_ONCE - 1) / STRAGGLERS_AT_ONCE);
 		/* The latest are kept. */
 		assert_true(seen[n - 1]);
@@ -265,6 +266,12 @@ static void who_sends_to_the_former_owner_is_told(void **state)
 		ask_node_0(gateway, a);
 		assert_int_equal(told(&p), 1);
 		assert_told(&p, a, owner);
+		/* A forged question is nobody's way to have this said to all. */
+		static const uint8_t all[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
+		record(0);
+		ask_node_0(all, a);
+		segment_seen_straggler(s, sim.now, all, &own, a);
+		assert_int_equal(told(&p), 0);
 		/* Another speaker knows, and sends on what belongs to old connections. */
 		record(0);
 		segment_seen_straggler(s, sim.now, sim.nodes[1].mac, &own, a);
@@ -310,6 +317,119 @@ static void nobody_is_sent_to_nowhere(void **state)
 	}
 }
 
+/* How often node 0 tells a machine of its own, which sends to it, of address @at now. */
+static size_t told_now(size_t at)
+{
+	static uint8_t mac[] = { 2, 0, 0, 0, 1, 0 };
+	struct neighbor_packet p;
+	struct addr own = sim_node_address(50);
+
+	record(0);
+	mac[5]++;
+	segment_seen_straggler(sim.nodes[0].segment, sim.now, mac, &own, sim_address(at));
+	return told(&p);
+}
+
+/* Node 0 has lost an address to another one, of which it tells. */
+static size_t lost(uint64_t seed, uint8_t family, size_t *ret_owner)
+{
+	settled(seed, family);
+	size_t at = owned_by(0);
+	drain();
+	sim_run(&sim, 500);
+	*ret_owner = (size_t)sim_owner(&sim, at);
+	assert_int_equal(told_now(at), 1);
+	return at;
+}
+
+static void set_eligible(size_t node, bool eligible)
+{
+	for (size_t a = 0; a < sim.n_addresses; a++)
+		sim.nodes[node].wants[a].eligible = eligible;
+	sim_publish(&sim, node);
+}
+
+static void of_a_doubtful_owner_nothing_is_told(void **state)
+{
+	(void)state;
+	static const uint8_t families[] = { 4, 6 };
+	size_t owner;
+
+	for (size_t f = 0; f < ARRAY_LEN(families); f++) {
+		/* It offers the address. */
+		size_t at = lost(8, families[f], &owner);
+		set_eligible(3 - owner, false);
+		sim_run(&sim, 2000);
+		set_eligible(owner, false);
+		sim_run(&sim, 100);
+		assert_int_equal(sim_owner(&sim, at), owner);
+		assert_int_equal(told_now(at), 0);
+		sim_fini(&sim);
+		/* It has claimed it without knowing what the others own. */
+		at = lost(9, families[f], &owner);
+		sim_link(&sim, owner, false);
+		sim_run(&sim, 50);
+		sim_link(&sim, owner, true);
+		sim_run(&sim, SIM_LISTEN_MS + 100);
+		assert_int_equal(sim_owner(&sim, at), owner);
+		assert_int_equal(told_now(at), 0);
+		sim_fini(&sim);
+		/* It restarts, and then it has not claimed it yet. */
+		at = lost(10, families[f], &owner);
+		sim_stop(&sim, owner, L2_STOP_RESTARTING);
+		sim_run(&sim, 200);
+		assert_int_equal(told_now(at), 0);
+		sim_start(&sim, owner);
+		sim_run(&sim, 200);
+		assert_int_equal(told_now(at), 0);
+		sim_run(&sim, 3000);
+		assert_int_equal(told_now(at), 1);
+		sim_fini(&sim);
+	}
+}
+
+static void who_was_away_tells_nothing(void **state)
+{
+	(void)state;
+	struct neighbor_packet p;
+	struct addr own = sim_node_address(50);
+	size_t owner, at = lost(11, 4, &owner);
+
+	sim_pause(&sim, 0, 10000);
+	sim_run(&sim, 5000);
+	record(0);
+	segment_seen_straggler(sim.nodes[0].segment, sim.now, gateway, &own, sim_address(at));
+	assert_int_equal(told(&p), 0);
+	sim_run(&sim, 10000);
+	assert_int_equal(told_now(at), 1);
+	sim_link(&sim, 0, false);
+	sim_run(&sim, 20);
+	sim_link(&sim, 0, true);
+	sim_run(&sim, 20);
+	assert_int_equal(told_now(at), 0);
+	sim_fini(&sim);
+}
+
+/* All hear it, the owner too; and who has no address looks whether this one is free. */
+static void other_questions_are_the_owners(void **state)
+{
+	(void)state;
+	static const uint8_t all[] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
+	const struct neighbor_ops *ops = neighbor_of(4);
+	uint8_t frame[NEIGHBOR_FRAME_MAX];
+	struct neighbor_packet p;
+	struct addr own = sim_node_address(50), none = { 0 };
+	size_t owner, at = lost(12, 4, &owner);
+
+	record(0);
+	size_t size = ops->ask(gateway, all, &own, sim_address(at), frame);
+	segment_receive(sim.nodes[0].segment, sim.now, 0, frame, size);
+	size = ops->ask(gateway, sim.nodes[0].mac, &none, sim_address(at), frame);
+	segment_receive(sim.nodes[0].segment, sim.now, 0, frame, size);
+	assert_int_equal(told(&p), 0);
+	sim_fini(&sim);
+}
+
 static void what_has_come_back_is_ours(void **state)
 {
 	(void)state;
@@ -346,6 +466,9 @@ int main(void)
 		cmocka_unit_test(the_filter_knows_each_address),
 		cmocka_unit_test(who_sends_to_the_former_owner_is_told),
 		cmocka_unit_test(nobody_is_sent_to_nowhere),
+		cmocka_unit_test(of_a_doubtful_owner_nothing_is_told),
+		cmocka_unit_test(who_was_away_tells_nothing),
+		cmocka_unit_test(other_questions_are_the_owners),
 		cmocka_unit_test(what_has_come_back_is_ours),
 	};
 
