@@ -17,6 +17,8 @@
 #define REOPEN_MS 500
 /* How often the same complaint is repeated. */
 #define COMPLAIN_MS 60000
+/* And when a sniffer is: each try that fails waits as long as closing one does. */
+#define RESNIFF_MS 60000
 /* How often it is looked who sends here for what is elsewhere by now. */
 #define LOOK_MS 250
 
@@ -79,9 +81,19 @@ static void on_packet(const uint8_t *mac, const struct addr *source, const struc
 	segment_seen_straggler(at->segment, at->look_ms, mac, source, target);
 }
 
+static void open_sniffer(struct attached *at, int64_t now)
+{
+	if (at->sniffer || !at->link || now < at->resniff_ms)
+		return;
+	at->sniffer = sniffer_open(at->iface.index);
+	at->resniff_ms = now + RESNIFF_MS;
+}
+
 /*
- * Where the kernel refuses the socket, announcements are all there is, as ever.  It is kept while
- * anything may come, as closing it waits for other processors.
+ * Where the kernel refuses the socket, announcements are all there is, as ever.  It is kept as long
+ * as the segment, and lets nothing through where there is nothing to look for: closing it waits
+ * until all processors have let go of it, more than ten milliseconds in which nobody gets an
+ * answer.
  */
 void attached_look_for_stragglers(struct attached *at, int64_t now)
 {
@@ -93,12 +105,8 @@ void attached_look_for_stragglers(struct attached *at, int64_t now)
 	at->look_ms = now;
 	if (at->sniffer)
 		sniffer_read(at->sniffer, on_packet, at);
-	if (!segment_stragglers(at->segment, now, addrs, &n) || !at->link) {
-		sniffer_close(TAKE(at->sniffer));
-		return;
-	}
-	if (!at->sniffer)
-		at->sniffer = sniffer_open(at->iface.index);
+	if (segment_stragglers(at->segment, now, addrs, &n))
+		open_sniffer(at, now);
 	if (at->sniffer)
 		(void)sniffer_set(at->sniffer, addrs, n);
 }

@@ -30,8 +30,8 @@ struct attached {
 	struct iface iface;
 	struct link *link; /* NULL: could not be opened yet */
 	struct segment *segment;
-	struct sniffer *sniffer; /* NULL: nothing to look for */
-	int64_t reopen_ms, look_ms;
+	struct sniffer *sniffer; /* NULL: there has been nothing to look for */
+	int64_t reopen_ms, look_ms, resniff_ms;
 	bool has_lost; /* of the frames that are being received some were, and it is untold */
 	bool complained;
 	int64_t namesake_ms; /* when we last complained of one, 0: never */

@@ -65,6 +65,13 @@ tests_unit_test_stragglers_SOURCES = tests/unit/test_stragglers.c tests/unit/uni
 tests_unit_test_stragglers_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/l2
 tests_unit_test_stragglers_LDADD = $(UNIT_LDADD)
 
+check_PROGRAMS += tests/unit/test_sniffer
+TESTS += tests/unit/test_sniffer
+tests_unit_test_sniffer_SOURCES = tests/unit/test_sniffer.c tests/unit/unit.h tests/l2/sim.c tests/l2/sim.h
+tests_unit_test_sniffer_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/tests/l2
+tests_unit_test_sniffer_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=socket,--wrap=bind,--wrap=setsockopt,--wrap=close
+tests_unit_test_sniffer_LDADD = $(UNIT_LDADD)
+
 check_PROGRAMS += tests/unit/test_steady
 TESTS += tests/unit/test_steady
 tests_unit_test_steady_SOURCES = tests/unit/test_steady.c tests/unit/unit.h
@@ -111,14 +118,16 @@ TESTS += tests/unit/test_ndp
 tests_unit_test_ndp_SOURCES = tests/unit/test_ndp.c tests/unit/unit.h
 tests_unit_test_ndp_LDADD = $(UNIT_LDADD)
 
-check_PROGRAMS += tests/fuzz/fuzz_arp tests/fuzz/fuzz_heartbeat tests/fuzz/fuzz_ndp
+check_PROGRAMS += tests/fuzz/fuzz_arp tests/fuzz/fuzz_heartbeat tests/fuzz/fuzz_ndp tests/fuzz/fuzz_sniffer
 tests_fuzz_fuzz_arp_SOURCES = tests/fuzz/fuzz_arp.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_arp_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_heartbeat_SOURCES = tests/fuzz/fuzz_heartbeat.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_heartbeat_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_ndp_SOURCES = tests/fuzz/fuzz_ndp.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_ndp_LDFLAGS = $(FUZZ_LINK)
-FUZZ_TARGETS += tests/fuzz/fuzz_arp tests/fuzz/fuzz_heartbeat tests/fuzz/fuzz_ndp
+tests_fuzz_fuzz_sniffer_SOURCES = tests/fuzz/fuzz_sniffer.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_sniffer_LDFLAGS = $(FUZZ_LINK)
+FUZZ_TARGETS += tests/fuzz/fuzz_arp tests/fuzz/fuzz_heartbeat tests/fuzz/fuzz_ndp tests/fuzz/fuzz_sniffer
 
 check_PROGRAMS += tests/l2/l2node
 tests_l2_l2node_SOURCES = tests/l2/l2node.c

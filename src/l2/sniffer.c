@@ -62,6 +62,11 @@ size_t sniffer_filter(const struct addr *addrs, size_t n,
 	struct sock_filter *p = ret_program;
 	uint8_t n4 = 0;
 
+	/* It is passed by each packet of the interface. */
+	if (n == 0) {
+		*p = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, 0);
+		return 1;
+	}
 	memcpy(p, head, sizeof(head));
 	p += ARRAY_LEN(head);
 	for (size_t i = 0; i < n; i++)
@@ -95,10 +100,10 @@ size_t sniffer_filter(const struct addr *addrs, size_t n,
 	return (size_t)(p - ret_program);
 }
 
-static int attach(const struct sniffer *s)
+static int attach(const struct sniffer *s, const struct addr *addrs, size_t n)
 {
 	struct sock_filter instructions[SNIFFER_FILTER_MAX];
-	const struct sock_fprog program = { .len = (unsigned short)sniffer_filter(s->addrs, s->n,
+	const struct sock_fprog program = { .len = (unsigned short)sniffer_filter(addrs, n,
 		                                                                  instructions),
 		                            .filter = instructions };
 
@@ -115,8 +120,8 @@ static int begin(const struct sniffer *s, int interface_index)
 		                        .sll_ifindex = interface_index };
 	const int size = BUFFER_SIZE;
 
-	if (setsockopt(s->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)) < 0 || attach(s) < 0 ||
-	    bind(s->fd, (const struct sockaddr *)&at, sizeof(at)) < 0)
+	if (setsockopt(s->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)) < 0 ||
+	    attach(s, NULL, 0) < 0 || bind(s->fd, (const struct sockaddr *)&at, sizeof(at)) < 0)
 		return -errno;
 	return 0;
 }
@@ -153,34 +158,44 @@ int sniffer_set(struct sniffer *s, const struct addr *addrs, size_t n)
 {
 	if (is_same(s, addrs, n))
 		return 0;
-	memcpy(s->addrs, addrs, n * sizeof(*addrs));
+	int r = attach(s, addrs, n);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n; i++)
+		s->addrs[i] = addrs[i];
 	s->n = n;
-	return attach(s);
+	return 0;
 }
 
-static void hand_over(const uint8_t *frame, size_t size, sniffer_fn *fn, void *arg)
+bool sniffer_decode(const void *frame, size_t size, struct sniffed *ret_packet)
 {
-	struct cursor type = cursor_of(frame, size), ends = type;
-	struct addr source = { .family = 6 }, target = { .family = 6 };
+	struct cursor c = cursor_of(frame, size), ends = c;
+	struct sniffed p = { .source.family = 6, .target.family = 6 };
 
-	cursor_skip(&type, ETHERTYPE_AT);
-	if (cursor_u16(&type) == ETH_P_IP)
-		source.family = target.family = 4;
-	cursor_skip(&ends, source.family == 4 ? SOURCE4_AT : SOURCE6_AT);
-	cursor_bytes(&ends, source.b, addr_size(source.family));
-	cursor_bytes(&ends, target.b, addr_size(target.family));
-	if (cursor_ok(&ends))
-		fn(frame + ETH_ALEN, &source, &target, arg);
+	cursor_skip(&c, ETH_ALEN);
+	cursor_bytes(&c, p.mac, sizeof(p.mac));
+	uint16_t type = cursor_u16(&c);
+	if (type == ETH_P_IP)
+		p.source.family = p.target.family = 4;
+	cursor_skip(&ends, p.source.family == 4 ? SOURCE4_AT : SOURCE6_AT);
+	cursor_bytes(&ends, p.source.b, addr_size(p.source.family));
+	cursor_bytes(&ends, p.target.b, addr_size(p.target.family));
+	if (!cursor_ok(&ends) || (type != ETH_P_IP && type != ETH_P_IPV6))
+		return false;
+	*ret_packet = p;
+	return true;
 }
 
 void sniffer_read(struct sniffer *s, sniffer_fn *fn, void *arg)
 {
 	uint8_t frame[SNAPSHOT_SIZE];
+	struct sniffed p;
 
 	for (int i = 0; i < FRAMES_MAX; i++) {
 		ssize_t size = recv(s->fd, frame, sizeof(frame), 0);
 		if (size < 0)
 			return;
-		hand_over(frame, (size_t)size, fn, arg);
+		if (sniffer_decode(frame, (size_t)size, &p))
+			fn(p.mac, &p.source, &p.target, arg);
 	}
 }

@@ -585,8 +585,8 @@ void sim_run(struct sim *s, int64_t ms)
 			struct sim_node *n = &s->nodes[i];
 			ask_server(s, n);
 			/* A bit late, as real ones, so that heartbeats drift. */
-			if (turns(s, n) && !n->lingers && segment_deadline(n->segment) <= sim_clock(n) &&
-			    sim_random(s, 2)) {
+			if (turns(s, n) && !n->lingers &&
+			    segment_deadline(n->segment) <= sim_clock(n) && sim_random(s, 2)) {
 				segment_tick(n->segment, sim_clock(n));
 				n->was_asked = false;
 			}
