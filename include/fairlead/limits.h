@@ -259,6 +259,14 @@
 	  "addresses of a segment, of this node and of all others", \
 	  "those beyond are not known here, and not announced", \
 	  "`fairlead_l2_claims_refused_total`, `LimitReached`") \
+	X(STRAGGLERS_GONE_MAX, 4096, "addresses", \
+	  "addresses of a segment that moved from this node within ten minutes, for which it looks who still sends here", \
+	  "the latest are looked for", \
+	  "nothing says so; who sends for the others is told when it asks") \
+	X(STRAGGLERS_TOLD_MAX, 64, "frames", \
+	  "times a second that machines which still send here are told where an address is, on a segment", \
+	  "further ones are told later", \
+	  "`fairlead_l2_stale_neighbours_total`") \
 	X(SPEAKERS_AT_ONCE, 70, "speakers", \
 	  "speakers on a segment whose heartbeats come as often as configured; with `failover: calm` 250", \
 	  "the interval of all grows with their number, and the time with it after which a dead node is noticed", \
