@@ -118,8 +118,10 @@ static int begin(const struct sniffer *s, int interface_index)
 	const struct sockaddr_ll at = { .sll_family = AF_PACKET,
 		                        .sll_protocol = htons(ETH_P_ALL),
 		                        .sll_ifindex = interface_index };
-	const int size = BUFFER_SIZE;
+	const int size = BUFFER_SIZE, yes = 1;
 
+	/* Or else the kernel copies whatever is sent, for the filter to refuse it. */
+	(void)setsockopt(s->fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &yes, sizeof(yes));
 	if (setsockopt(s->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)) < 0 ||
 	    attach(s, NULL, 0) < 0 || bind(s->fd, (const struct sockaddr *)&at, sizeof(at)) < 0)
 		return -errno;
