@@ -160,6 +160,8 @@ static int each_item(const char *text, const struct document *d, const char *kin
 			return MANIFEST_NOT_JSON;
 		r = fn(item, i, kind, kind_len, arg, e);
 		json_object_put(item);
+		if (r < 0)
+			return r; /* whatever comes behind it */
 		i = skip_space(text, end, d->items_to);
 		if (i < d->items_to && text[i] != ',')
 			return MANIFEST_NOT_JSON;

@@ -65,6 +65,10 @@ static const struct row {
 	{ "{\"kind\":\"List\",\"items\":[{\"x\":1},{\"x\":2}", "", 2, "not YAML" },
 	{ "{\"kind\":\"List\",\"items\":[{\"x\":1}]}}", " {\"x\":1};", 1, "not YAML" },
 	{ "{\"kind\":\"List\",\"items\":[{\"x\":1},\n{\"x\":2],]}", " {\"x\":1};", 2, "not YAML" },
+	/* What was refused before that ends it all the same. */
+	{ "{\"kind\":\"List\",\"items\":[{\"x\":1},\n{\"v\":\"bad\"},]}", " {\"x\":1};", 2,
+	  "refused" },
+	{ "{\"kind\":\"List\",\"items\":[{\"v\":\"bad\"} # why\n]}", "", 1, "refused" },
 	{ "{\"x\":1}\n---\n{\"x\":2}\n---\ny: yes", " {\"x\":1}; {\"x\":2}; {\"y\":\"yes\"};", 0,
 	  NULL },
 	/*
