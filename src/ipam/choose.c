@@ -191,7 +191,22 @@ static bool take_asked(struct choice *c, const struct addr *a)
 	return true;
 }
 
-/* All of it, or nothing: what stays comes first, so that the order of names makes no difference. */
+/* Of what it asks for, what is its own by the books, as what is on its way, or what is not. */
+static bool take_asked_of(struct choice *c, bool mine)
+{
+	const struct ipam_request *r = c->r;
+
+	for (size_t i = 0; i < r->n_asked; i++)
+		if (choice_is_mine(c, &r->asked[i]) == mine && !choice_has(c, &r->asked[i]) &&
+		    !take_asked(c, &r->asked[i]))
+			return false;
+	return true;
+}
+
+/*
+ * All of it, or nothing: what stays comes first, and then what is on its way, so that the order of
+ * names makes no difference.
+ */
 static bool take_all_asked(struct choice *c)
 {
 	const struct ipam_request *r = c->r;
@@ -199,10 +214,7 @@ static bool take_all_asked(struct choice *c)
 	for (size_t i = 0; i < r->n_asked; i++)
 		if (asked_stays(c, &r->asked[i]))
 			choice_pick(c, &r->asked[i]);
-	for (size_t i = 0; i < r->n_asked; i++)
-		if (!choice_has(c, &r->asked[i]) && !take_asked(c, &r->asked[i]))
-			return false;
-	return true;
+	return take_asked_of(c, true) && take_asked_of(c, false);
 }
 
 /*

@@ -182,6 +182,24 @@ static void test_quota(void **state)
 	ipam_free(ipam);
 }
 
+/* What is on its way counts like what is there already, in whatever order it is asked for. */
+static void test_quota_of_several(void **state)
+{
+	struct ipam *ipam =
+		books_of("address-pools:\n"
+	                 "- {name: a, protocol: layer2, addresses: [10.0.0.0-10.0.0.9],\n"
+	                 "   addresses-per-service: 2,\n"
+	                 "   quota: [{namespaces: [shop], addresses: 1}]}\n");
+
+	(void)state;
+	gets(ipam, (struct asking){ "shop/a", "10.0.0.1" }, "10.0.0.1");
+	refused(ipam, (struct asking){ "shop/a", "10.0.0.1 10.0.0.2", .held = "" },
+	        REASON_QuotaReached, "10.0.0.2 is not given");
+	refused(ipam, (struct asking){ "shop/a", "10.0.0.2 10.0.0.1", .held = "" },
+	        REASON_QuotaReached, "10.0.0.2 is not given");
+	ipam_free(ipam);
+}
+
 /* Another pool is tried as if this one were full, and its own bounds are its own. */
 static void test_quota_of_one_pool(void **state)
 {
@@ -809,6 +827,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_quota),
+		cmocka_unit_test(test_quota_of_several),
 		cmocka_unit_test(test_quota_of_one_pool),
 		cmocka_unit_test(test_quota_of_full_pool),
 		cmocka_unit_test(test_quota_of_families),
