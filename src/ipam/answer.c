@@ -240,6 +240,7 @@ static void say_released(struct choice *c, const char *text)
 {
 	struct addr gone[IPAM_STATUS_MAX];
 	char list[IPAM_STATUS_MAX * (ADDR_STR_SIZE + 2)];
+	const struct ipam_pool *pool = choice_pool(c);
 	size_t n = 0;
 
 	for (size_t i = 0; i < c->r->n_held; i++)
@@ -250,9 +251,9 @@ static void say_released(struct choice *c, const char *text)
 	c->out->reason = REASON_Kept;
 	snprintf(
 		c->out->message, sizeof(c->out->message),
-		"keeps %s of pool " IPAM_NAME_TEXT
+		"keeps %s%s" IPAM_NAME_TEXT
 		" and gives up %s: a Service has one address of each family, unless it asks for more",
-		text, choice_pool(c) ? choice_pool(c)->conf->name : "", list);
+		text, pool ? " of pool " : "", pool ? pool->conf->name : "", list);
 }
 
 /* Is there an address of each family of which the status had one?  Then only surplus goes. */

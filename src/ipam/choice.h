@@ -89,7 +89,7 @@ bool choice_has_family(const struct choice *c, uint8_t family);
 bool choice_has_any(const struct choice *c);
 /* Is there one of each family that is wanted? */
 bool choice_is_complete(const struct choice *c);
-/* The pool of the first of what was chosen; NULL: nothing, or it is in no pool any more. */
+/* The pool of the first of what was chosen that is in one; NULL: nothing is. */
 const struct ipam_pool *choice_pool(const struct choice *c);
 /*
  * The address of the family that the pool reserves for the Service, or NULL.  Another Service may

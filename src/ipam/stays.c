@@ -163,7 +163,11 @@ bool choice_is_complete(const struct choice *c)
 
 const struct ipam_pool *choice_pool(const struct choice *c)
 {
-	return choice_has_any(c) ? ipam_pool_of(c->ipam, &c->picks.addrs[0]) : NULL;
+	const struct ipam_pool *pool = NULL;
+
+	for (size_t i = 0; i < c->picks.n && !pool; i++)
+		pool = ipam_pool_of(c->ipam, &c->picks.addrs[i]);
+	return pool;
 }
 
 bool choice_take_free(struct choice *c, const struct ipam_pool *pool)

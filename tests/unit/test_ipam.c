@@ -368,6 +368,40 @@ static void test_cases(void **state)
 	}
 }
 
+/* The message names the pool of those that are in one, and none where there is none. */
+static void test_partly_of_no_pool(void **state)
+{
+	static const struct {
+		const char *asked, *held;
+		enum ipam_action action;
+		const char *addrs, *message, *pool;
+	} rows[] = {
+		{ "10.4.0.1,10.5.0.3", "10.4.0.1,10.5.0.2", IPAM_MOVE, "10.4.0.1,10.5.0.3",
+		  "assigned 10.4.0.1, 10.5.0.3 from pool many", "many" },
+		{ "10.4.0.1,10.5.0.1", "10.4.0.1,10.5.0.1,10.5.0.2", IPAM_RELEASE,
+		  "10.4.0.1,10.5.0.1", "keeps 10.4.0.1, 10.5.0.1 of pool many and gives up",
+		  "many" },
+		{ "", "10.4.0.1,10.4.0.2", IPAM_RELEASE, "10.4.0.1",
+		  "keeps 10.4.0.1 and gives up 10.4.0.2: ", "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct ipam *ipam = ipam_of(world);
+		struct ipam_request r = request("4", rows[i].asked, "", rows[i].held);
+		struct ipam_decision d;
+		ipam_hold_any(ipam, "me/me", r.held, r.n_held);
+		ipam_decide(ipam, "me/me", &r, &d);
+		assert_string_equal(text_of(&d), rows[i].addrs);
+		if (!strstr(d.message, rows[i].message))
+			fail_msg("%s", d.message);
+		assert_string_equal(d.pool ? d.pool->name : "", rows[i].pool);
+		assert_int_equal(d.action, rows[i].action);
+		ipam_request_fini(&r);
+		ipam_free(ipam);
+	}
+}
+
 /* ---- reservations ---- */
 
 static void hold_others(struct ipam *ipam, const char *others)
@@ -2129,6 +2163,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cases),
+		cmocka_unit_test(test_partly_of_no_pool),
 		cmocka_unit_test(test_reservations),
 		cmocka_unit_test(test_many_reservations),
 		cmocka_unit_test(test_reservation_is_free_again),
