@@ -151,21 +151,30 @@ uint64_t ipam_least_quota(const struct ipam *ipam, const char *namespace,
 
 /* ---- a choice ---- */
 
-/*
- * The address of that family that it has, and keeps beside one of the other family; NULL: none that
- * counts here.
- */
-static const struct addr *stays(const struct choice *c, const struct ipam_pool *pool, size_t f)
+static const struct addr *stays_of(const struct choice *c, const struct ipam_pool *pool, size_t f,
+                                   const struct addr *addrs, size_t n)
 {
-	if (c->asked_pool && c->asked_pool != pool && !c->stays)
-		return NULL;
-	for (size_t i = 0; i < c->r->n_held; i++) {
-		const struct addr *a = &c->r->held[i];
+	for (size_t i = 0; i < n; i++) {
+		const struct addr *a = &addrs[i];
 		if (ipam_family_index(a->family) == f && choice_wants(c->r, a->family) &&
 		    ipam_pool_of(c->ipam, a) == pool && choice_is_mine(c, a))
 			return a;
 	}
 	return NULL;
+}
+
+/*
+ * The address of that family that it has, or that is on its way, and that it keeps beside one of
+ * the other family; NULL: none that counts here.
+ */
+static const struct addr *stays(const struct choice *c, const struct ipam_pool *pool, size_t f)
+{
+	const struct ipam_service *mine = ipam_service_find(c->ipam, c->key);
+
+	if (!mine || (c->asked_pool && c->asked_pool != pool && !c->stays))
+		return NULL;
+	const struct addr *a = stays_of(c, pool, f, c->r->held, c->r->n_held);
+	return a ? a : stays_of(c, pool, f, mine->held, mine->n);
 }
 
 /* How many the Service would add to those that count without it. */

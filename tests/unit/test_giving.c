@@ -200,6 +200,18 @@ static void test_quota_of_several(void **state)
 	ipam_free(ipam);
 }
 
+/* It will have what is on its way beside what it asks for of the other family. */
+static void test_quota_on_the_way(void **state)
+{
+	struct ipam *ipam = books_of(QUOTA_POOL);
+
+	(void)state;
+	gets(ipam, (struct asking){ "edge/a", .families = "6" }, "fd00::");
+	refused(ipam, (struct asking){ "edge/a", "10.0.0.2", .held = "", .families = "64" },
+	        REASON_QuotaReached, "10.0.0.2 is not given");
+	ipam_free(ipam);
+}
+
 /* Another pool is tried as if this one were full, and its own bounds are its own. */
 static void test_quota_of_one_pool(void **state)
 {
@@ -828,6 +840,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_quota),
 		cmocka_unit_test(test_quota_of_several),
+		cmocka_unit_test(test_quota_on_the_way),
 		cmocka_unit_test(test_quota_of_one_pool),
 		cmocka_unit_test(test_quota_of_full_pool),
 		cmocka_unit_test(test_quota_of_families),
