@@ -81,6 +81,8 @@ bool choice_find_shared(const struct choice *c, const struct ipam_pool *pool, si
 bool choice_find(const struct choice *c, const struct ipam_pool *pool, size_t family_index,
                  struct addr *ret_addr);
 bool choice_wants(const struct ipam_request *r, uint8_t family);
+/* By name. */
+bool choice_asks_for(const struct ipam_request *r, uint8_t family);
 /* Chooses it, too.  There is room: for as many as may be asked for, or for one of each family. */
 void choice_pick(struct choice *c, const struct addr *a);
 /* Is it chosen, or any of the family, or any at all? */

@@ -83,21 +83,13 @@ static bool gets_asked(const struct choice *c)
 
 /* ---- pools ---- */
 
-static bool asks_for(const struct ipam_request *r, uint8_t family)
-{
-	for (size_t i = 0; i < r->n_asked; i++)
-		if (r->asked[i].family == family)
-			return true;
-	return false;
-}
-
 static bool is_freed(const struct choice *c, const struct ipam_pool *pool)
 {
 	bool has_quota = ipam_quota_is_freed(c->ipam, c->key, pool);
 
 	for (size_t i = 0; i < c->r->n_families; i++) {
 		size_t f = ipam_family_index(c->r->families[i]);
-		if ((pool->freed[f] || has_quota) && !asks_for(c->r, c->r->families[i]) &&
+		if ((pool->freed[f] || has_quota) && !choice_asks_for(c->r, c->r->families[i]) &&
 		    (c->r->tenancy || choice_quota_allows_new(c, pool, f)))
 			return true;
 	}
@@ -199,7 +191,7 @@ static bool may_join(const struct choice *c)
 		for (size_t k = 0; k < c->r->n_families; k++) {
 			const struct ipam_pool *pool = &c->ipam->pools[i];
 			uint8_t family = c->r->families[k];
-			if (!has_any_of(mine, family) && !asks_for(c->r, family) &&
+			if (!has_any_of(mine, family) && !choice_asks_for(c->r, family) &&
 			    may_come_from(c, pool) &&
 			    choice_find_shared(c, pool, ipam_family_index(family), &any))
 				return true;
@@ -227,7 +219,7 @@ static bool waits_for_cooling(const struct choice *c)
 		for (size_t k = 0; k < c->r->n_families; k++) {
 			const struct ipam_pool *pool = &c->ipam->pools[i];
 			uint8_t family = c->r->families[k];
-			if (has_any_of(mine, family) || asks_for(c->r, family))
+			if (has_any_of(mine, family) || choice_asks_for(c->r, family))
 				continue;
 			if (begins_to_cool(c, choice_reserved(c, pool, family)) ||
 			    (pool->began_in[ipam_family_index(family)] == c->ipam->span &&
@@ -270,7 +262,7 @@ bool ipam_goes_by_name(const struct ipam *ipam, const char *key, const struct ip
 	if (r->wish != IPAM_WISH_ADDRESS)
 		return true;
 	for (size_t i = 0; i < r->n_families; i++)
-		if (!asks_for(r, r->families[i]))
+		if (!choice_asks_for(r, r->families[i]))
 			return false;
 	return !r->tenancy && !ipam_has_reservation(ipam, key);
 }

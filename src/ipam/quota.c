@@ -157,7 +157,8 @@ static const struct addr *stays_of(const struct choice *c, const struct ipam_poo
 	for (size_t i = 0; i < n; i++) {
 		const struct addr *a = &addrs[i];
 		if (ipam_family_index(a->family) == f && choice_wants(c->r, a->family) &&
-		    ipam_pool_of(c->ipam, a) == pool && choice_is_mine(c, a))
+		    !choice_asks_for(c->r, a->family) && ipam_pool_of(c->ipam, a) == pool &&
+		    choice_is_mine(c, a))
 			return a;
 	}
 	return NULL;
@@ -165,7 +166,7 @@ static const struct addr *stays_of(const struct choice *c, const struct ipam_poo
 
 /*
  * The address of that family that it has, or that is on its way, and that it keeps beside one of
- * the other family; NULL: none that counts here.
+ * the other family; NULL: none that counts here, as where it asks for others by name.
  */
 static const struct addr *stays(const struct choice *c, const struct ipam_pool *pool, size_t f)
 {

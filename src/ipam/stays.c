@@ -129,6 +129,14 @@ bool choice_wants(const struct ipam_request *r, uint8_t family)
 	return false;
 }
 
+bool choice_asks_for(const struct ipam_request *r, uint8_t family)
+{
+	for (size_t i = 0; i < r->n_asked; i++)
+		if (r->asked[i].family == family)
+			return true;
+	return false;
+}
+
 void choice_pick(struct choice *c, const struct addr *a)
 {
 	c->picks.addrs[c->picks.n++] = *a;

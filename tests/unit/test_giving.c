@@ -212,6 +212,22 @@ static void test_quota_on_the_way(void **state)
 	ipam_free(ipam);
 }
 
+/* What is asked for of the other family comes in place of what it has, so that does not count. */
+static void test_quota_of_exchange(void **state)
+{
+	static const char *const orders[] = { "10.0.0.0 fd00::1", "fd00::1 10.0.0.0" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(orders); i++) {
+		struct ipam *ipam = books_of(QUOTA_POOL);
+		gets(ipam, (struct asking){ "shop/a", .port = 80 }, "10.0.0.0");
+		gets(ipam, (struct asking){ "shop/b", "10.0.0.5" }, "10.0.0.5");
+		gets(ipam, (struct asking){ "shop/b", orders[i], .families = "46", .port = 81 },
+		     "10.0.0.0 fd00::1");
+		ipam_free(ipam);
+	}
+}
+
 /* Another pool is tried as if this one were full, and its own bounds are its own. */
 static void test_quota_of_one_pool(void **state)
 {
@@ -841,6 +857,7 @@ int main(void)
 		cmocka_unit_test(test_quota),
 		cmocka_unit_test(test_quota_of_several),
 		cmocka_unit_test(test_quota_on_the_way),
+		cmocka_unit_test(test_quota_of_exchange),
 		cmocka_unit_test(test_quota_of_one_pool),
 		cmocka_unit_test(test_quota_of_full_pool),
 		cmocka_unit_test(test_quota_of_families),
