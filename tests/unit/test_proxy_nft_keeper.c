@@ -114,18 +114,23 @@ static void an_address_is_not_shared(void **state)
 	life_teardown();
 }
 
-static uint32_t set_at(const struct wish *wish)
+static uint32_t set_at_address(const struct addr *a)
 {
 	unsigned char key[FRAME_KEY_MAX] = { 0 };
 	uint32_t way;
 
-	memcpy(key, wish->vips[0].b, 4);
+	memcpy(key, a->b, 4);
 	key[4] = IPPROTO_TCP;
 	key[9] = 80;
 	const struct kernel_element *e = nft_kernel_find(nft_kernel_set("ways"), key, false);
 	assert_non_null(e);
 	memcpy(&way, e->value, sizeof(way));
 	return way & FRAME_WAY_SET;
+}
+
+static uint32_t set_at(const struct wish *wish)
+{
+	return set_at_address(&wish->vips[0]);
 }
 
 static size_t n_endpoints_at(const struct wish *wish)
@@ -370,6 +375,165 @@ static void who_has_anothers_digest_has_another_number(void **state)
 	life_teardown();
 }
 
+/* What the kernel leads to at the address of one Service, whose endpoints are given. */
+static const struct wish *victim;
+static size_t n_misled;
+
+static bool is_endpoint_of(const struct wish *wish, const unsigned char *value)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < wish->ports[0].n_cluster && !found; i++)
+		found = !memcmp(value, wish->endpoints[0][i].addr.b, 4);
+	return found;
+}
+
+static void look_at_victim(void)
+{
+	const struct kernel_set *set = nft_kernel_set("endpoints");
+	uint32_t number = set_at_address(&victim->s.cluster_ip);
+
+	for (size_t i = 0; i < set->n; i++)
+		n_misled += !memcmp(set->elements[i].key, &number, sizeof(number)) &&
+		            !is_endpoint_of(victim, set->elements[i].value);
+}
+
+/*
+ * An older Service gets a port while nobody looks, whose digest is that of another one's, and
+ * perhaps an address of that one's: it is planned first, and takes no set that the other's address
+ * leads to in the kernel, for that would lead to the wrong endpoints until it is written anew.
+ */
+static void who_comes_first_takes_nobodys_sets(void **state)
+{
+	static const uint32_t sets[] = { 6 };
+	struct wish wishes[2];
+
+	(void)state;
+	for (int shares_vip = 0; shares_vip < 2; shares_vip++) {
+		life_setup(4, 4);
+		life_begin(true);
+		same_sets = shares_vip ? NULL : sets;
+		n_same = ARRAY_LEN(sets);
+		for (size_t i = 0; i < 2; i++) {
+			wish_plain(&wishes[i], i, 4, 3);
+			wish_add_vip(&wishes[i], 0);
+			wishes[i].s.created_us = i ? 1000 : 2000;
+		}
+		if (!shares_vip)
+			wishes[1].outside.n_vips = 0;
+		for (size_t i = 0; i < 3; i++)
+			wishes[1].endpoints[0][i] = wish_endpoint(4, 40 + i);
+		life_set(0, &wishes[0]);
+		life_settle();
+		life.wanted[1] = spec_new(&wishes[1].s);
+		victim = &wishes[0];
+		n_misled = 0;
+		life_restart(true);
+		life.k->batch = 1;
+		kernel.committed = look_at_victim;
+		life_settle();
+		assert_int_equal(n_misled, 0);
+		same_sets = NULL;
+		life_teardown();
+	}
+}
+
+/* Nor does who comes when another one goes, as long as its address leads there. */
+static void look_at_who_goes(void)
+{
+	unsigned char key[FRAME_KEY_MAX] = { 0 };
+
+	memcpy(key, victim->s.cluster_ip.b, 4);
+	key[4] = IPPROTO_TCP;
+	key[9] = 80;
+	if (nft_kernel_find(nft_kernel_set("ways"), key, false))
+		look_at_victim();
+}
+
+static void who_comes_takes_no_set_of_who_goes(void **state)
+{
+	static const uint32_t sets[] = { 6 };
+	struct wish wishes[2];
+
+	(void)state;
+	life_setup(6, 4);
+	life_begin(true);
+	same_sets = sets;
+	n_same = ARRAY_LEN(sets);
+	for (size_t i = 0; i < 2; i++) {
+		wish_plain(&wishes[i], i, 4, 3);
+		wish_add_vip(&wishes[i], i);
+	}
+	for (size_t i = 0; i < 3; i++)
+		wishes[1].endpoints[0][i] = wish_endpoint(4, 40 + i);
+	life_set(0, &wishes[0]);
+	life_settle();
+	victim = &wishes[0];
+	n_misled = 0;
+	life.k->batch = 1;
+	kernel.committed = look_at_who_goes;
+	/* Its number of endpoints changes as well, so that the kernel's set is another one. */
+	wishes[0].ports[0].n_cluster = 2;
+	life_set(0, &wishes[0]);
+	wishes[0].ports[0].n_cluster = 3;
+	life_remove(0);
+	life_set(1, &wishes[1]);
+	life_settle();
+	assert_int_equal(n_misled, 0);
+	same_sets = NULL;
+	life_teardown();
+}
+
+/* The ranges of one group of the kernel's: how many elements they are. */
+static size_t n_ranges_of(uint32_t group)
+{
+	const struct kernel_set *set = nft_kernel_set("source-ranges");
+	size_t n = 0;
+
+	for (size_t i = 0; i < set->n; i++)
+		n += !memcmp(set->elements[i].key, &group, sizeof(group));
+	return n;
+}
+
+static void look_at_victims_ranges(void)
+{
+	n_misled += n_ranges_of(group_at(1)) != 2;
+	life.k->batch = 1;
+}
+
+/* Source ranges likewise: nobody's are opened to what somebody else's admit. */
+static void who_comes_first_adds_to_nobodys_ranges(void **state)
+{
+	static const uint32_t groups[] = { 42 };
+	struct wish wishes[2];
+
+	(void)state;
+	life_setup(5, 4);
+	life_begin(true);
+	same_groups = groups;
+	n_same = ARRAY_LEN(groups);
+	for (size_t i = 0; i < 2; i++) {
+		wish_plain(&wishes[i], i, 4, 3);
+		wish_add_vip(&wishes[i], 1 - i);
+		wish_add_range(&wishes[i], 4 + i);
+		wishes[i].s.created_us = 2000 - 1000 * (int64_t)i;
+	}
+	life_set(0, &wishes[0]);
+	life_settle();
+	assert_int_equal(group_at(1), 42);
+	life.wanted[1] = spec_new(&wishes[1].s);
+	n_misled = 0;
+	life_restart(true);
+	life.k->batch = 1;
+	kernel.committed = look_at_victims_ranges;
+	life_settle();
+	assert_int_equal(n_misled, 0);
+	assert_int_equal(group_at(1), 42);
+	assert_true(group_at(0) != 42);
+	same_groups = NULL;
+	life_teardown();
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -383,6 +547,9 @@ int main(void)
 		cmocka_unit_test(who_is_being_planned_is_so_before_a_reading),
 		cmocka_unit_test(an_address_comes_free_while_a_large_one_is_planned),
 		cmocka_unit_test(a_restart_keeps_the_kernels_numbers),
+		cmocka_unit_test(who_comes_first_takes_nobodys_sets),
+		cmocka_unit_test(who_comes_takes_no_set_of_who_goes),
+		cmocka_unit_test(who_comes_first_adds_to_nobodys_ranges),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,8 +42,7 @@ static uint32_t number_at(const unsigned char *from)
 	return n;
 }
 
-/* Packets are looked up there: nothing in the kernel leads to one of these. */
-static bool is_way(enum frame_map map)
+bool store_is_way(enum frame_map map)
 {
 	return map == FRAME_SHORTCUTS || map == FRAME_NODE_SHORTCUTS || map == FRAME_WAYS ||
 	       map == FRAME_NODE_WAYS;
@@ -51,7 +50,7 @@ static bool is_way(enum frame_map map)
 
 bool store_leads(enum frame_map map)
 {
-	return is_way(map) || map == FRAME_RESTRICTED;
+	return store_is_way(map) || map == FRAME_RESTRICTED;
 }
 
 /* Two addresses with one number only wait for each other without need. */
@@ -187,7 +186,7 @@ bool store_is_held(const struct store *s, const struct store_place *p)
 	bool held = false;
 
 	/* What nobody is to be led by any more goes in any case. */
-	if (!s->links || (!p->e->wanted && is_way(p->map->map)))
+	if (!s->links || (!p->e->wanted && store_is_way(p->map->map)))
 		return false;
 	if (s->n_astray > 0 && !p->e->wanted && may_be_led_to(p->map->map))
 		return true;

@@ -116,6 +116,7 @@ static void begin_planning(struct keeper *k)
 {
 	DL_SORT2(k->unplanned, keeper_precedence, prev_unplanned, next_unplanned);
 	keeper_await_unplanned(k);
+	keeper_sort_numbers(k);
 	/* If they are lacking, they are the first to be written. */
 	want_refusals(k);
 	k->state = KEEPER_PLANNING;
@@ -275,6 +276,7 @@ void keeper_free(struct keeper *k)
 	udp_free(k->udp);
 	fronts_free(k->fronts);
 	store_free(k->store);
+	keeper_forget_numbers(k);
 	wire_free(k->wire);
 	free(k);
 }

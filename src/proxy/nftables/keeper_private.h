@@ -113,6 +113,12 @@ struct keeper_planning {
 	bool again;               /* the node has changed meanwhile */
 };
 
+/* Numbers of the kernel's, as they were read; then sorted. */
+struct keeper_numbers {
+	uint32_t *list;
+	size_t n, cap;
+};
+
 struct keeper {
 	struct store_owner owner; /* of what belongs to all */
 	struct frame frame;
@@ -144,6 +150,8 @@ struct keeper {
 	bool retry_losers;
 	struct keeper_kind *kinds;
 	struct keeper_group *groups;
+	/* Until it is adopted: sets that ways lead to, and groups of source ranges. */
+	struct keeper_numbers led_to, found_groups;
 	bool sweep; /* kinds that nobody uses may go */
 
 	/* what is known of the frame */
@@ -278,6 +286,13 @@ void keeper_list(struct keeper *k);
 void keeper_leave(struct keeper *k);
 /* What was read is compared with what is wanted. */
 void keeper_compare(struct keeper *k);
+/* Before what is read is planned for, and asked about. */
+void keeper_sort_numbers(struct keeper *k);
+void keeper_forget_numbers(struct keeper *k);
+/* Whether a way in the kernel leads to one of the port's two sets, before all was compared. */
+bool keeper_is_led_to(const struct keeper *k, uint32_t id);
+/* Whether the kernel had ranges of that group, likewise. */
+bool keeper_has_group(const struct keeper *k, uint32_t number);
 
 /* ---- writing.c ---- */
 

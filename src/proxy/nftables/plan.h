@@ -58,7 +58,8 @@ bool plan_is_shared(enum frame_map map);
 /*
  * Of the numbers that a port's sets may have, and a group of source ranges, the one to be tried in
  * the @attempt-th place, from 0.  They follow from names, ports and ranges alone, so they are the
- * same after a restart; but nobody can choose those such that more than a few attempts fail.
+ * same after a restart; but nobody can choose those such that more than a few attempts fail.  For
+ * any one number a name can be found, so that a number alone does not tell whose a set is.
  */
 uint32_t plan_set_number(const struct proxy_half *s, size_t port, uint32_t attempt);
 uint32_t plan_group_number(const struct proxy_half *s, uint32_t attempt);

@@ -34,35 +34,57 @@ static uint32_t port_mask(const struct keeper *k)
 	return FRAME_PORT_MASK & ~(k->frame.ipvs ? k->frame.mark : 0);
 }
 
-static bool is_free(const struct keeper_service *s, const uint32_t *ids, size_t n, uint32_t id,
-                    bool unused)
+static bool is_free(const struct keeper_service *s, const uint32_t *ids, size_t n, uint32_t id)
 {
 	for (size_t i = 0; i < n; i++)
 		if (ids[i] == id)
 			return false;
 	for (uint32_t set = id; set < id + ID_STEP; set++) {
 		const struct store_owner *owner = store_owner(s->k->store, FRAME_SETS, &set);
+		/* What nobody owns is to be deleted, after the ways of whoever had it. */
 		if (owner ? owner != &s->owner
-		          : unused && store_value(s->k->store, FRAME_SETS, &set))
+		          : s->k->adopted && store_knows(s->k->store, FRAME_SETS, &set))
 			return false;
 	}
 	return true;
 }
 
-/* Before the kernel was read, what it has there is most likely the port's own. */
-static bool may_be_its_own(const struct keeper_service *s, uint32_t id)
-{
-	const uint32_t local = id + 1;
+/* Attempts by which a port may have its number; nobody can make more of them fail. */
+#define OWN_ATTEMPTS 4
 
-	return !s->k->adopted || store_owner(s->k->store, FRAME_SETS, &id) == &s->owner ||
-	       store_owner(s->k->store, FRAME_SETS, &local) == &s->owner;
+static bool follows_from_name(const struct form *f, size_t port, uint32_t id)
+{
+	bool found = false;
+
+	for (uint32_t attempt = 0; attempt < OWN_ATTEMPTS && !found; attempt++)
+		found = (plan_set_number(&f->form->spec->s, port, attempt) & port_mask(f->s->k)) ==
+		        id;
+	return found;
 }
 
 struct search {
 	const struct form *f;
 	size_t port;
-	uint32_t id; /* 0: none was found */
+	enum traffic_class class; /* of the address that is looked at */
+	uint32_t id;              /* 0: none was found */
 };
+
+/*
+ * Before what the kernel has was compared, what a cluster IP or a node port leads to is the port's
+ * own, as nobody else can have them; any other address somebody else may have had, whose number it
+ * is, and whom more leads there.
+ */
+static bool may_be_its_own(const struct search *at, uint32_t id)
+{
+	const struct keeper_service *s = at->f->s;
+	const uint32_t local = id + 1;
+
+	if (!s->k->adopted)
+		return at->class == TRAFFIC_CLUSTER_IP || at->class == TRAFFIC_NODE_PORT ||
+		       follows_from_name(at->f, at->port, id);
+	return store_owner(s->k->store, FRAME_SETS, &id) == &s->owner ||
+	       store_owner(s->k->store, FRAME_SETS, &local) == &s->owner;
+}
 
 _Static_assert(((FRAME_WAY_DROP | FRAME_WAY_REJECT) & FRAME_PORT_MASK) == 0,
                "what leads to no set is no number");
@@ -75,8 +97,8 @@ static void read_id(struct search *at, enum frame_map map, const unsigned char *
 	if (value)
 		memcpy(&way, value, sizeof(way));
 	way &= port_mask(at->f->s->k);
-	if (!at->id && may_be_its_own(at->f->s, way) &&
-	    is_free(at->f->s, at->f->form->ids, at->port, way, false))
+	if (!at->id && may_be_its_own(at, way) &&
+	    is_free(at->f->s, at->f->form->ids, at->port, way))
 		at->id = way;
 }
 
@@ -85,6 +107,7 @@ static void find_id(const struct traffic_destination *d, void *arg)
 	unsigned char key[FRAME_KEY_MAX];
 	struct search *at = arg;
 
+	at->class = d->class;
 	plan_key(d, at->f->form->spec->s.family, key);
 	read_id(at, d->addr ? FRAME_WAYS : FRAME_NODE_WAYS, key);
 	read_id(at, d->addr ? FRAME_SHORTCUTS : FRAME_NODE_SHORTCUTS, key);
@@ -92,12 +115,14 @@ static void find_id(const struct traffic_destination *d, void *arg)
 
 /*
  * The number that the port has in the kernel or had so far, by its addresses; else one that follows
- * from its name, so that it is the same after a restart.
+ * from its name, so that it is the same after a restart.  As a name can be found for any number, it
+ * is none that anything in the kernel leads to: until that is written, whose it was would be sent
+ * to the port's endpoints.
  */
 static uint32_t choose_id(const struct form *f, size_t port)
 {
 	const struct proxy_half *half = &f->form->spec->s;
-	struct search at = { f, port, 0 };
+	struct search at = { .f = f, .port = port };
 	struct traffic_port t;
 
 	if (!traffic_plan(&f->s->k->node, half, port, &t) ||
@@ -107,14 +132,37 @@ static uint32_t choose_id(const struct form *f, size_t port)
 	for (uint32_t attempt = 0; !at.id; attempt++) {
 		uint32_t id = plan_set_number(half, port, attempt) & port_mask(f->s->k);
 		/* Where nothing leads to it, only this tells that it was the port's before. */
-		bool unused = attempt > 0 && f->s->k->adopted;
-		if (is_free(f->s, f->form->ids, port, id, unused))
+		if (is_free(f->s, f->form->ids, port, id) && !keeper_is_led_to(f->s->k, id))
 			at.id = id;
 	}
 	return at.id;
 }
 
 /* ---- numbers of groups of source ranges ---- */
+
+/*
+ * A group that the kernel had already, before that is compared, is the Service's own if it has all
+ * of the Service's ranges, for they say which number it has.  Nothing is added to anybody else's:
+ * what is restricted to that would be open to more until it is written anew.
+ */
+static bool may_be_its_group(const struct keeper_service *s, const struct spec *spec,
+                             uint32_t number)
+{
+	struct plan p = { .n_elements = 0 };
+	bool all = true;
+
+	if (!keeper_has_group(s->k, number))
+		return true;
+	plan_ranges(&spec->s, number, &p);
+	for (size_t i = 0; i < p.n_elements && all; i++) {
+		const struct plan_element *e = &p.elements[i];
+		enum frame_map map = (enum frame_map)e->map;
+		const void *value = store_value(s->k->store, map, e->key);
+		all = value && !memcmp(value, e->value, frame_shape(s->k->frame.family, map).value);
+	}
+	plan_fini(&p);
+	return all;
+}
 
 static struct keeper_group *choose_group(struct keeper_service *s, const struct spec *spec)
 {
@@ -127,7 +175,7 @@ static struct keeper_group *choose_group(struct keeper_service *s, const struct 
 	for (uint32_t attempt = 0;; attempt++) {
 		number = plan_group_number(&spec->s, attempt);
 		HASH_FIND(hh, s->k->groups, &number, sizeof(number), g);
-		if (number != UINT32_MAX && (!g || g->owner == s))
+		if (number != UINT32_MAX && (g ? g->owner == s : may_be_its_group(s, spec, number)))
 			break;
 	}
 	if (!g) {

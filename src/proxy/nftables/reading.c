@@ -5,6 +5,7 @@
 #include "proxy/nftables/keeper_private.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <arpa/inet.h>
@@ -12,6 +13,7 @@
 
 #include "fairlead/clock.h"
 #include "fairlead/log.h"
+#include "fairlead/mem.h"
 #include "proxy/nftables/frame_private.h"
 #include "proxy/nftables/wire.h"
 
@@ -51,11 +53,79 @@ static void list_failed(struct keeper *k, int r)
 	read_failed(k, r, &e);
 }
 
+/* ---- numbers that are in use ---- */
+
+static void forget_numbers(struct keeper_numbers *l)
+{
+	free(l->list);
+	*l = (struct keeper_numbers){ .n = 0 };
+}
+
+void keeper_forget_numbers(struct keeper *k)
+{
+	forget_numbers(&k->led_to);
+	forget_numbers(&k->found_groups);
+}
+
+static void note_number(struct keeper_numbers *l, const void *from, uint32_t mask)
+{
+	uint32_t number;
+
+	memcpy(&number, from, sizeof(number));
+	ARRAY_RESERVE(l->list, l->cap, l->n + 1);
+	l->list[l->n++] = number & mask;
+}
+
+static void note_numbers(struct keeper *k, enum frame_map map, const void *key, const void *value)
+{
+	if (store_is_way(map))
+		note_number(&k->led_to, value, FRAME_PORT_MASK);
+	else if (map == FRAME_RANGES)
+		note_number(&k->found_groups, key, UINT32_MAX);
+}
+
+static int by_number(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+static void sort(const struct keeper_numbers *l)
+{
+	if (l->n > 0)
+		qsort(l->list, l->n, sizeof(uint32_t), by_number);
+}
+
+void keeper_sort_numbers(struct keeper *k)
+{
+	sort(&k->led_to);
+	sort(&k->found_groups);
+}
+
+static bool has_number(const struct keeper_numbers *l, uint32_t number)
+{
+	return l->n > 0 && bsearch(&number, l->list, l->n, sizeof(uint32_t), by_number);
+}
+
+bool keeper_is_led_to(const struct keeper *k, uint32_t id)
+{
+	return has_number(&k->led_to, id);
+}
+
+bool keeper_has_group(const struct keeper *k, uint32_t number)
+{
+	return has_number(&k->found_groups, number);
+}
+
+/* ---- reading ---- */
+
 /* There is none that is of any use. */
 static void give_up_table(struct keeper *k)
 {
 	k->wrong_table = !k->no_table;
 	forget_kinds(k);
+	keeper_forget_numbers(k);
 }
 
 /* Until the next time, after what has taken so long. */
@@ -151,6 +221,7 @@ void keeper_read(struct keeper *k)
 	k->audits = 0;
 	k->read_ms = clock_ms();
 	forget_kinds(k);
+	keeper_forget_numbers(k);
 	int r = frame_look(&k->frame, k->wire, note_kind, k, &state, &e);
 	if (r < 0) {
 		read_failed(k, r, &e);
@@ -173,9 +244,11 @@ void keeper_read(struct keeper *k)
 
 static void one_element(enum frame_map map, const void *key, const void *value, void *arg)
 {
-	const struct keeper *k = arg;
+	struct keeper *k = arg;
 
 	store_found(k->store, map, key, value);
+	if (!k->adopted)
+		note_numbers(k, map, key, value);
 }
 
 void keeper_list(struct keeper *k)
@@ -267,6 +340,7 @@ void keeper_compare(struct keeper *k)
 	damaged = damaged && k->adopted && !k->unsure;
 	k->unsure = false;
 	k->adopted = true;
+	keeper_forget_numbers(k);
 	k->state = KEEPER_KEEPING;
 	k->damage_stamp = store_stamp(k->store);
 	if (first && k->virtuals)

@@ -349,6 +349,11 @@ struct store_owner *store_owner(const struct store *s, enum frame_map map, const
 	return store_place_owner(s, &p);
 }
 
+bool store_knows(const struct store *s, enum frame_map map, const void *key)
+{
+	return store_find_place(s, map, key).e != NULL;
+}
+
 const void *store_value(const struct store *s, enum frame_map map, const void *key)
 {
 	const struct store_place p = store_find_place(s, map, key);

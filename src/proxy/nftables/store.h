@@ -65,12 +65,17 @@ void store_unshare(struct store *s, enum frame_map map, const void *key);
  * there is none.
  */
 const void *store_value(const struct store *s, enum frame_map map, const void *key);
+/* Whether it is wanted, or may be in the kernel still. */
+bool store_knows(const struct store *s, enum frame_map map, const void *key);
 /* NULL: nobody. */
 struct store_owner *store_owner(const struct store *s, enum frame_map map, const void *key);
 /* What was wanted so far by those of the owner's size may be written before what comes. */
 void store_cut(struct store *s, const struct store_owner *owner);
 /* Grows with each of the calls above that changed something. */
 uint64_t store_stamp(const struct store *s);
+
+/* Packets are looked up there: nothing in the kernel leads to one of these. */
+bool store_is_way(enum frame_map map);
 
 /* ---- what the kernel has ---- */
 
