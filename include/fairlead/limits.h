@@ -343,6 +343,10 @@
 	  "Services without an address to announce of which `/status` says that no node carries them", \
 	  "further ones are not named there, nor by `fairlead status`", \
 	  "`fairlead_proxy_uncarried_services`, an Event on each") \
+	X(UNCARRIED_OF_NAMESPACE_MAX, 10, "Services", \
+	  "of one namespace among these", \
+	  "as above", \
+	  "`fairlead_proxy_uncarried_services`, an Event on each") \
 	X(TALLY_SERVICES_MAX, 5000, "Services", \
 	  "Services whose traffic is counted with `--service-metrics`", \
 	  "further ones have no metrics until one of these is deleted", \

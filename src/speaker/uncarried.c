@@ -152,20 +152,31 @@ void uncarried_look(struct uncarried *u, const struct view *v, const struct anno
 	lasting_forget(u->known, 0, 0, now_ms, over, &l);
 }
 
+static size_t of_namespace_of(const char *key, const char *const *keys, size_t n)
+{
+	size_t len = strcspn(key, "/") + 1, n_same = 0;
+
+	for (size_t i = 0; i < n; i++)
+		n_same += !strncmp(keys[i], key, len);
+	return n_same;
+}
+
 void uncarried_status(const struct uncarried *u, const struct announce *t, const char *name,
                       struct out *o)
 {
+	const char *keys[UNCARRIED_ROWS_MAX];
 	size_t n = 0;
 
 	out_list(o, name);
 	for (const struct entry *e = u->entries; e && n < UNCARRIED_ROWS_MAX; e = e->hh.next) {
-		if (is_told_by_address(e, t))
+		if (is_told_by_address(e, t) ||
+		    of_namespace_of(e->key, keys, n) == UNCARRIED_OF_NAMESPACE_MAX)
 			continue;
 		out_object(o, NULL);
 		out_str(o, "service", e->key);
 		out_str(o, "reason", reason_name(e->reason));
 		out_close(o);
-		n++;
+		keys[n++] = e->key;
 	}
 	out_close(o);
 }

@@ -22,6 +22,8 @@
 
 /* Rows of /status.  Events go out for each, as far as @budget allows. */
 #define UNCARRIED_ROWS_MAX 100
+/* Of one namespace, which otherwise could have them all. */
+#define UNCARRIED_OF_NAMESPACE_MAX 10
 
 struct out;
 struct uncarried;
@@ -41,7 +43,7 @@ void uncarried_drop(struct uncarried *u, const char *key);
 /* Looks at the current state; call it every few seconds. */
 void uncarried_look(struct uncarried *u, const struct view *v, const struct announce *t,
                     struct budget *budget, int64_t now_ms, uncarried_tell *tell, void *arg);
-/* A list of those of which no announcement tells, as far as there is room. */
+/* A list of those of which no announcement tells, as far as there is room for their namespace. */
 void uncarried_status(const struct uncarried *u, const struct announce *t, const char *name,
                       struct out *o);
 /* How many there are for each reason, whoever tells of them. */

@@ -1236,6 +1236,33 @@ static void what_no_node_carries_is_told_once_by_one_speaker(void **state)
 	fixture_fini(&f);
 }
 
+/* However many a tenant has. */
+static void each_namespace_has_its_share_of_rows(void **state)
+{
+	(void)state;
+	enum { MANY = 3 * UNCARRIED_OF_NAMESPACE_MAX };
+	struct fixture f = fixture_new();
+	struct uncarried *u = uncarried_new();
+	cleanup(buf_fini) struct buf rows = BUF_INIT;
+	struct view_service s = { 0 };
+	char key[32];
+	f.table = announce_new(NULL, NULL);
+
+	for (int i = 0; i < MANY; i++) {
+		snprintf(key, sizeof(key), "mall/s%d", i);
+		s.key = key;
+		uncarried_set(u, &s, REASON_TooLarge);
+		if (i < UNCARRIED_OF_NAMESPACE_MAX)
+			buf_printf(&rows, "{\"service\":\"%s\",\"reason\":\"TooLarge\"},", key);
+	}
+	s.key = (char[]){ "ma/web" };
+	uncarried_set(u, &s, REASON_TooLarge);
+	buf_puts(&rows, "{\"service\":\"ma/web\",\"reason\":\"TooLarge\"}");
+	expect_rows(&f, u, buf_str(&rows));
+	uncarried_free(u);
+	fixture_fini(&f);
+}
+
 /* The announcement of an address tells, on each node; and nobody else then does. */
 static void what_an_address_tells_is_not_told_again(void **state)
 {
@@ -1421,6 +1448,7 @@ int main(void)
 		cmocka_unit_test(other_classes_are_not_spoken_of),
 		cmocka_unit_test(that_no_node_may_announce_is_told_once_it_lasts),
 		cmocka_unit_test(what_no_node_carries_is_told_once_by_one_speaker),
+		cmocka_unit_test(each_namespace_has_its_share_of_rows),
 		cmocka_unit_test(what_an_address_tells_is_not_told_again),
 	};
 
