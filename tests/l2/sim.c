@@ -484,6 +484,24 @@ int sim_owner(const struct sim *s, size_t address)
 	return owner;
 }
 
+size_t sim_owned(const struct sim *s, int node)
+{
+	for (size_t a = 0; a < s->n_addresses; a++)
+		if (sim_owner(s, a) == node)
+			return a;
+	fprintf(stderr, "node %d owns nothing\n", node);
+	abort();
+}
+
+uint64_t sim_total_probes(const struct sim *s)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < s->n_nodes; i++)
+		n += s->nodes[i].probes_sent;
+	return n;
+}
+
 struct l2_state sim_state(const struct sim *s, size_t node, size_t address)
 {
 	struct l2_state state;

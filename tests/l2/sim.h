@@ -167,5 +167,9 @@ struct l2_state sim_state(const struct sim *s, size_t node, size_t address);
 struct l2_stats sim_stats(const struct sim *s, size_t node);
 /* The only node that answers, -1 if none or several do. */
 int sim_owner(const struct sim *s, size_t address);
+/* The first address that @node owns; ends the program if it owns none. */
+size_t sim_owned(const struct sim *s, int node);
+/* How many probes all nodes have sent. */
+uint64_t sim_total_probes(const struct sim *s);
 
 #endif

@@ -33,24 +33,6 @@ static void settled(uint64_t seed, size_t n, size_t addresses)
 	sim_observe(&sim);
 }
 
-static size_t owned_by(int node)
-{
-	for (size_t a = 0; a < sim.n_addresses; a++)
-		if (sim_owner(&sim, a) == node)
-			return a;
-	fail_msg("node %d owns nothing", node);
-	return 0;
-}
-
-static uint64_t total_probes(void)
-{
-	uint64_t n = 0;
-
-	for (size_t i = 0; i < sim.n_nodes; i++)
-		n += sim.nodes[i].probes_sent;
-	return n;
-}
-
 static void set_eligible(size_t node, bool eligible)
 {
 	for (size_t a = 0; a < sim.n_addresses; a++)
@@ -91,7 +73,7 @@ static void a_drained_node_answers_until_the_next_one_does(void **state)
 		sim_use_family(seed % 2 ? 6 : 4);
 		settled(seed, 2 + seed % 4, 40);
 		sim.reorder = seed & 4;
-		uint64_t probes = total_probes();
+		uint64_t probes = sim_total_probes(&sim);
 		drain(0);
 		sim_run(&sim, 3000);
 		if (sim.worst_none_ms || sim.worst_several_ms > MOMENT_MS)
@@ -101,7 +83,7 @@ static void a_drained_node_answers_until_the_next_one_does(void **state)
 		several = sim.worst_several_ms > several ? sim.worst_several_ms : several;
 		/* Nobody asks who knows; messages that overtake each other are taken for losses. */
 		if (!sim.reorder)
-			assert_int_equal(total_probes(), probes);
+			assert_int_equal(sim_total_probes(&sim), probes);
 		for (size_t a = 0; a < sim.n_addresses; a++) {
 			int owner = sim_owner(&sim, a);
 			assert_in_range(owner, 1, sim.n_nodes - 1);
@@ -207,7 +189,7 @@ static void nor_does_who_offers_as_well(void **state)
 	(void)state;
 	for (uint64_t seed = 0; seed < 20; seed++) {
 		settled(seed, 2, 20);
-		size_t own = owned_by(1);
+		size_t own = sim_owned(&sim, 1);
 		for (size_t i = 0; i < 2; i++) {
 			sim.nodes[i].wants[own].eligible = false;
 			sim_publish(&sim, i);
@@ -264,7 +246,7 @@ static void a_starting_node_follows_at_once(void **state)
 		assert_int_equal(sim.worst_none_ms, 0);
 		for (size_t a = 0; a < sim.n_addresses; a++)
 			assert_in_range(sim_owner(&sim, a), 1, 2);
-		owned_by(1);
+		sim_owned(&sim, 1);
 		sim_fini(&sim);
 	}
 }
@@ -301,7 +283,7 @@ static void who_has_no_heir_lets_go(void **state)
 	static const uint16_t self[] = { 0 };
 
 	settled(1, 2, 4);
-	size_t a = owned_by(0);
+	size_t a = sim_owned(&sim, 0);
 	sim.nodes[0].wants[a].candidates = self;
 	sim.nodes[0].wants[a].n_candidates = 1;
 	sim.nodes[1].wants[a].eligible = false;
@@ -323,7 +305,7 @@ static void an_offer_that_nobody_takes_is_bounded(void **state)
 {
 	(void)state;
 	settled(4, 3, 12);
-	size_t a = owned_by(0);
+	size_t a = sim_owned(&sim, 0);
 	for (size_t i = 1; i < 3; i++)
 		set_eligible(i, false);
 	sim_run(&sim, OFFER_MS + 500);
@@ -348,7 +330,7 @@ static void an_announcement_by_no_candidate_ends_no_offer(void **state)
 
 	for (size_t by = 1; by <= 2; by++) {
 		settled(4, 3, 12);
-		size_t a = owned_by(0);
+		size_t a = sim_owned(&sim, 0);
 		sim.nodes[0].wants[a].candidates = first_two;
 		sim.nodes[0].wants[a].n_candidates = 2;
 		for (size_t i = 1; i < 3; i++)
@@ -370,7 +352,7 @@ static void an_offer_may_be_taken_back(void **state)
 {
 	(void)state;
 	settled(5, 3, 12);
-	size_t a = owned_by(0);
+	size_t a = sim_owned(&sim, 0);
 	for (size_t i = 1; i < 3; i++)
 		set_eligible(i, false);
 	sim_run(&sim, OFFER_MS + 500);
@@ -392,7 +374,7 @@ static void that_it_was_taken_back_may_get_lost(void **state)
 {
 	(void)state;
 	settled(5, 3, 12);
-	size_t a = owned_by(0);
+	size_t a = sim_owned(&sim, 0);
 	for (size_t i = 1; i < 3; i++)
 		set_eligible(i, false);
 	sim_run(&sim, OFFER_MS + 500);
@@ -418,7 +400,7 @@ static void what_is_weak_is_not_offered(void **state)
 {
 	(void)state;
 	settled(6, 3, 12);
-	size_t a = owned_by(0);
+	size_t a = sim_owned(&sim, 0);
 	sim_link(&sim, 0, false);
 	sim_run(&sim, 50);
 	sim_link(&sim, 0, true);
@@ -434,7 +416,7 @@ static void what_is_for_another_service_is_not_offered(void **state)
 {
 	(void)state;
 	settled(7, 3, 12);
-	size_t a = owned_by(0);
+	size_t a = sim_owned(&sim, 0);
 	sim.nodes[0].wants[a].identity.id[0] = 77;
 	sim.nodes[0].wants[a].eligible = false;
 	sim_publish(&sim, 0);
@@ -536,7 +518,7 @@ static void one_that_is_a_candidate_answers_for_it(void **state)
 	}
 	sim_stop(&sim, 0, L2_STOP_RESTARTING);
 	sim_run(&sim, 500);
-	owned_by(1);
+	sim_owned(&sim, 1);
 	for (size_t a = 0; a < sim.n_addresses; a++)
 		for (size_t i = 1; i < sim.n_nodes; i++)
 			assert_int_equal(segment_stands_in(sim.nodes[i].segment, sim.now,
@@ -579,7 +561,7 @@ static void the_answer_names_the_owner(void **state)
 	for (size_t f = 0; f < ARRAY_LEN(families); f++) {
 		sim_use_family(families[f]);
 		settled(10, 2, 8);
-		const struct addr *a = sim_address(owned_by(0));
+		const struct addr *a = sim_address(sim_owned(&sim, 0));
 		struct addr own = sim_node_address(50);
 		struct neighbor_packet answer;
 		uint8_t source[6];
@@ -614,7 +596,7 @@ static void nobody_answers_for_what_is_weak(void **state)
 	sim_run(&sim, 50);
 	sim_link(&sim, 0, true);
 	sim_run(&sim, SIM_LISTEN_MS + 100);
-	size_t a = owned_by(0);
+	size_t a = sim_owned(&sim, 0);
 	sim_stop(&sim, 0, L2_STOP_RESTARTING);
 	sim_run(&sim, 200);
 	for (size_t i = 1; i < 3; i++)
@@ -627,7 +609,7 @@ static void nobody_answers_for_a_service_that_is_gone(void **state)
 {
 	(void)state;
 	settled(13, 2, 12);
-	size_t a = owned_by(0);
+	size_t a = sim_owned(&sim, 0);
 	sim_stop(&sim, 0, L2_STOP_RESTARTING);
 	sim_run(&sim, 200);
 	assert_true(segment_stands_in(sim.nodes[1].segment, sim.now, sim_address(a)));
@@ -679,7 +661,7 @@ static void who_lingers_gives_way_to_who_takes_over(void **state)
 	for (uint64_t seed = 0; seed < 20; seed++) {
 		sim_use_family(seed % 2 ? 6 : 4);
 		settled(seed, 4, 40);
-		size_t owned = owned_by(0);
+		size_t owned = sim_owned(&sim, 0);
 		for (size_t i = 1; i < sim.n_nodes; i++) {
 			for (size_t a = 0; a < sim.n_addresses; a++) {
 				sim.nodes[i].wants[a].candidates = rest;

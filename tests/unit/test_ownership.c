@@ -39,25 +39,6 @@ static void settled(uint64_t seed, size_t n, size_t addresses)
 	sim_observe(&sim);
 }
 
-/* An address that @node owns. */
-static size_t owned_by(int node)
-{
-	for (size_t a = 0; a < sim.n_addresses; a++)
-		if (sim_owner(&sim, a) == node)
-			return a;
-	fail_msg("node %d owns nothing", node);
-	return 0;
-}
-
-static uint64_t total_probes(void)
-{
-	uint64_t n = 0;
-
-	for (size_t i = 0; i < sim.n_nodes; i++)
-		n += sim.nodes[i].probes_sent;
-	return n;
-}
-
 /* Every node agrees with what is. */
 static void assert_agreed(void)
 {
@@ -85,17 +66,17 @@ static void nodes_that_start_together_share_the_addresses(void **state)
 	assert_int_equal(sim.worst_several_ms, 0);
 	assert_agreed();
 	for (int i = 0; i < 3; i++)
-		owned_by(i);
+		sim_owned(&sim, i);
 
 	/* And then nothing happens any more. */
 	sim_observe(&sim);
 	sim_run(&sim, 5000);
-	uint64_t gratuitous = sim.nodes[0].gratuitous_sent, probes = total_probes();
+	uint64_t gratuitous = sim.nodes[0].gratuitous_sent, probes = sim_total_probes(&sim);
 	sim_run(&sim, 20000);
 	assert_int_equal(sim_total_changes(&sim), 0);
 	assert_int_equal(sim.worst_none_ms, 0);
 	assert_int_equal(sim.nodes[0].gratuitous_sent, gratuitous);
-	assert_int_equal(total_probes(), probes);
+	assert_int_equal(sim_total_probes(&sim), probes);
 	sim_fini(&sim);
 }
 
@@ -133,8 +114,8 @@ static void preferred_nodes_come_first(void **state)
 					assert_int_equal(sim_owner(&sim, a), steps[k].owner);
 		}
 		/* Neither of the two that are left is preferred, and each has some. */
-		owned_by(0);
-		owned_by(2);
+		sim_owned(&sim, 0);
+		sim_owned(&sim, 2);
 		sim_start(&sim, 3);
 		sim_run(&sim, 3000);
 		for (size_t a = 0; a < 30; a++)
@@ -188,7 +169,7 @@ static void messages_fit_small_and_different_mtus(void **state)
 		}
 		sim_run(&sim, 3000);
 		assert_agreed();
-		uint64_t probes = total_probes();
+		uint64_t probes = sim_total_probes(&sim);
 		/* Who starts now has to learn of all of them. */
 		sim_kill(&sim, 2);
 		sim_run(&sim, 2000);
@@ -199,7 +180,7 @@ static void messages_fit_small_and_different_mtus(void **state)
 		assert_int_equal(sim_total_changes(&sim), 0);
 		assert_int_equal(sim.worst_none_ms, 0);
 		assert_int_equal(sim.worst_several_ms, 0);
-		assert_true(total_probes() - probes < 200);
+		assert_true(sim_total_probes(&sim) - probes < 200);
 		for (size_t n = 0; n < 3; n++)
 			assert_int_equal(sim_stats(&sim, n).send_failures, 0);
 		sim_fini(&sim);
@@ -285,8 +266,8 @@ static void a_killed_owner_is_replaced_and_takes_nothing_back(void **state)
 	(void)state;
 	for (uint64_t seed = 0; seed < 50; seed++) {
 		settled(seed, 3, 12);
-		size_t a = owned_by(0), others = owned_by(1);
-		uint64_t probes = total_probes() - sim.nodes[0].probes_sent;
+		size_t a = sim_owned(&sim, 0), others = sim_owned(&sim, 1);
+		uint64_t probes = sim_total_probes(&sim) - sim.nodes[0].probes_sent;
 		sim_run(&sim, (int64_t)sim_random(&sim, 100));
 		sim_observe(&sim);
 		sim_kill(&sim, 0);
@@ -296,7 +277,7 @@ static void a_killed_owner_is_replaced_and_takes_nothing_back(void **state)
 		assert_int_equal(sim.changes[others], 0);
 		int heir = sim_owner(&sim, a);
 		assert_in_range(heir, 1, 2);
-		assert_true(total_probes() - sim.nodes[0].probes_sent > probes);
+		assert_true(sim_total_probes(&sim) - sim.nodes[0].probes_sent > probes);
 
 		sim_start(&sim, 0);
 		sim_observe(&sim);
@@ -331,7 +312,7 @@ static void a_longer_absence_is_a_death(void **state)
 {
 	(void)state;
 	settled(3, 3, 12);
-	size_t a = owned_by(0);
+	size_t a = sim_owned(&sim, 0);
 	sim_stop(&sim, 0, L2_STOP_RESTARTING);
 	sim_run(&sim, SIM_HOLD_MS - 100);
 	assert_int_equal(sim_total_changes(&sim), 0);
@@ -349,12 +330,12 @@ static void yielding_needs_no_probe_and_no_time(void **state)
 {
 	(void)state;
 	settled(4, 3, 12);
-	uint64_t probes = total_probes();
+	uint64_t probes = sim_total_probes(&sim);
 	sim_stop(&sim, 0, L2_STOP_YIELD);
 	sim_run(&sim, 1000);
 	assert_in_range(sim.worst_none_ms, 0, 10);
 	assert_int_equal(sim.worst_several_ms, 0);
-	assert_int_equal(total_probes(), probes);
+	assert_int_equal(sim_total_probes(&sim), probes);
 	sim_fini(&sim);
 }
 
@@ -362,14 +343,14 @@ static void who_is_no_longer_eligible_lets_go(void **state)
 {
 	(void)state;
 	settled(5, 3, 12);
-	size_t a = owned_by(0);
-	uint64_t probes = total_probes();
+	size_t a = sim_owned(&sim, 0);
+	uint64_t probes = sim_total_probes(&sim);
 	sim.nodes[0].wants[a].eligible = false;
 	sim_publish(&sim, 0);
 	sim_run(&sim, 1000);
 	assert_in_range(sim.worst_none_ms, 0, 10);
 	assert_int_equal(sim_total_changes(&sim), 1);
-	assert_int_equal(total_probes(), probes);
+	assert_int_equal(sim_total_probes(&sim), probes);
 	assert_int_equal(sim_state(&sim, 0, a).ownership, L2_OTHER);
 
 	/* Eligible again, it is no owner again. */
@@ -408,7 +389,7 @@ static void a_cut_link_moves_the_addresses_once(void **state)
 		for (size_t a = 0; a < 12; a++)
 			mine += sim_owner(&sim, a) == 0;
 		sim_link(&sim, 0, false);
-		assert_int_not_equal(sim_state(&sim, 0, owned_by(1)).ownership, L2_OWNER);
+		assert_int_not_equal(sim_state(&sim, 0, sim_owned(&sim, 1)).ownership, L2_OWNER);
 		sim_run(&sim, 3000);
 		assert_in_range(sim.worst_none_ms, 1, TAKEOVER_MS);
 		sim_link(&sim, 0, true);
@@ -868,7 +849,7 @@ static void a_former_owner_that_still_answers_keeps_the_address(void **state)
 	(void)state;
 	/* Its messages are lost from now on, ARP is not: a filtered group, say. */
 	settled(14, 2, 6);
-	size_t a = owned_by(0);
+	size_t a = sim_owned(&sim, 0);
 	sim_kill(&sim, 0);
 	sim.stranger_address = *sim_address(a);
 	memcpy(sim.stranger_mac, sim.nodes[0].mac, 6);
@@ -886,7 +867,7 @@ static void the_newer_service_wins(void **state)
 {
 	(void)state;
 	settled(15, 3, 12);
-	size_t a = owned_by(0);
+	size_t a = sim_owned(&sim, 0);
 	/* The address went to another Service; the owner does not know. */
 	for (size_t i = 1; i < 3; i++) {
 		sim.nodes[i].wants[a].identity.since_us = 2000;
@@ -906,7 +887,7 @@ static void an_owner_without_news_yields_to_one_with(void **state)
 {
 	(void)state;
 	settled(16, 3, 12);
-	size_t a = owned_by(0), other = owned_by(1);
+	size_t a = sim_owned(&sim, 0), other = sim_owned(&sim, 1);
 	sim_run(&sim, 15000);
 	sim.nodes[0].view.view_fresh = false;
 	sim_publish(&sim, 0);

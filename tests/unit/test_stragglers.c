@@ -163,15 +163,6 @@ static void settled(uint64_t seed, uint8_t family)
 	sim_run(&sim, 5000);
 }
 
-static size_t owned_by(int node)
-{
-	for (size_t a = 0; a < sim.n_addresses; a++)
-		if (sim_owner(&sim, a) == node)
-			return a;
-	fail_msg("node %d owns nothing", node);
-	return 0;
-}
-
 /* Node 0 is not to own anything any more. */
 static void drain(void)
 {
@@ -235,7 +226,7 @@ static void who_sends_to_the_former_owner_is_told(void **state)
 	for (size_t f = 0; f < ARRAY_LEN(families); f++) {
 		settled(5, families[f]);
 		struct segment *s = sim.nodes[0].segment;
-		const struct addr *a = sim_address(owned_by(0));
+		const struct addr *a = sim_address(sim_owned(&sim, 0));
 		struct addr own = sim_node_address(50);
 		assert_false(segment_stragglers(s, sim.now, watched, &n));
 		record(0);
@@ -293,7 +284,7 @@ static void nobody_is_sent_to_nowhere(void **state)
 	for (size_t f = 0; f < ARRAY_LEN(families); f++) {
 		settled(6, families[f]);
 		struct segment *s = sim.nodes[0].segment;
-		size_t at = owned_by(0);
+		size_t at = sim_owned(&sim, 0);
 		const struct addr *a = sim_address(at);
 		struct addr own = sim_node_address(50);
 		drain();
@@ -334,7 +325,7 @@ static size_t told_now(size_t at)
 static size_t lost(uint64_t seed, uint8_t family, size_t *ret_owner)
 {
 	settled(seed, family);
-	size_t at = owned_by(0);
+	size_t at = sim_owned(&sim, 0);
 	drain();
 	sim_run(&sim, 500);
 	*ret_owner = (size_t)sim_owner(&sim, at);
@@ -440,7 +431,7 @@ static void what_has_come_back_is_ours(void **state)
 	settled(7, 4);
 	struct segment *s = sim.nodes[0].segment;
 	struct addr own = sim_node_address(50);
-	size_t at = owned_by(0);
+	size_t at = sim_owned(&sim, 0);
 	drain();
 	sim_run(&sim, 500);
 	for (size_t a = 0; a < sim.n_addresses; a++)
