@@ -1557,6 +1557,16 @@ static bool is_written(const char *what)
 
 #define COOLING POOL("lan", "addresses: [10.0.0.0/31], cool-down: 1m")
 
+static void begin_with_two(uint64_t seed)
+{
+	begin(seed, 50);
+	configure("PATCH", "/fairlead", COOLING);
+	put_service("a", "");
+	assert_string_equal(address_of("a"), "10.0.0.0");
+	put_service("b", "");
+	assert_string_equal(address_of("b"), "10.0.0.1");
+}
+
 /*
  * An address that a Service was deleted with waits for that Service, also past an edit and the end
  * of the process, and then goes to whoever waits.
@@ -1565,12 +1575,7 @@ static void test_cooling(void **state)
 {
 	(void)state;
 	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
-		begin(seed, 50);
-		configure("PATCH", "/fairlead", COOLING);
-		put_service("a", "");
-		assert_string_equal(address_of("a"), "10.0.0.0");
-		put_service("b", "");
-		assert_string_equal(address_of("b"), "10.0.0.1");
+		begin_with_two(seed);
 		put_service("c", "");
 		assert_string_equal(address_of("c"), "");
 		delete_service("a");
@@ -1631,12 +1636,7 @@ static void test_cooling_at_the_end_of_a_write(void **state)
 	int n_behind = 0;
 
 	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
-		begin(seed, 50);
-		configure("PATCH", "/fairlead", COOLING);
-		put_service("a", "");
-		assert_string_equal(address_of("a"), "10.0.0.0");
-		put_service("b", "");
-		assert_string_equal(address_of("b"), "10.0.0.1");
+		begin_with_two(seed);
 		run_for(3000);
 		scene.part = "/configmaps";
 		scene.faults = (struct virtual_faults){ .queued = 1000 };
@@ -1680,12 +1680,7 @@ static void test_cooling_is_written_again(void **state)
 {
 	(void)state;
 	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
-		begin(seed, 50);
-		configure("PATCH", "/fairlead", COOLING);
-		put_service("a", "");
-		assert_string_equal(address_of("a"), "10.0.0.0");
-		put_service("b", "");
-		assert_string_equal(address_of("b"), "10.0.0.1");
+		begin_with_two(seed);
 		delete_service("a");
 		run_for(3000);
 		assert_true(is_written("10.0.0.0 default/a "));
