@@ -348,6 +348,22 @@ def external(lab: Lab) -> Iterator[None]:
     configure(lab, before)
 
 
+def test_several_addresses_have_a_route_each(lab: Lab, router: Router, make_service: MakeService) -> None:
+    before, own, both = configuration(lab), "  auto-assign: false\n", ["198.51.100.50", "198.51.100.60"]
+    configure(lab, before.replace(own, own + "  addresses-per-service: 2\n", 1))
+    try:
+        make_service("web", {**POOL, "fairlead.io/addresses": ",".join(both)})
+        wait_for("both", lambda: lab.addresses("web") == both)
+        for address in both:
+            router.wait_next_hops(f"{address}/32", list(NODES))
+            wait_for(f"HTTP from {address}", lambda a=address: router.get(a, timeout=1))
+        lab.api.patch("Service", "web", {"metadata": {"annotations": {"fairlead.io/addresses": both[1]}}})
+        router.wait_next_hops(f"{both[0]}/32", [])
+        router.wait_next_hops(f"{both[1]}/32", list(NODES))
+    finally:
+        configure(lab, before)
+
+
 @pytest.mark.parametrize("kind", ["ClusterIP", "NodePort", "LoadBalancer"])
 def test_external_ips_have_routes(
     lab: Lab, router: Router, make_service: MakeService, external: None, kind: str
