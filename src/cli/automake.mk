@@ -240,6 +240,7 @@ EXTRA_DIST += \
 	tests/cli/quoted.json \
 	tests/cli/racks.yaml \
 	tests/cli/service.yaml \
+	tests/cli/several.yaml \
 	tests/cli/shared.yaml \
 	tests/cli/sharing-external.yaml \
 	tests/cli/sharing.yaml \
