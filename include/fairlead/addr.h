@@ -48,6 +48,8 @@ int addr_cmp(const struct addr *a, const struct addr *b);
 bool addr_eq(const struct addr *a, const struct addr *b);
 void addrs_sort(struct addr *addrs, size_t n);
 bool addrs_contain(const struct addr *addrs, size_t n, const struct addr *a);
+/* Whether any is of that family. */
+bool addrs_have_family(const struct addr *addrs, size_t n, uint8_t family);
 /* Whether both hold the same addresses, in any order. */
 bool addrs_same_set(const struct addr *a, size_t n_a, const struct addr *b, size_t n_b);
 bool addr_is_none(const struct addr *a);

@@ -110,6 +110,14 @@ bool addrs_contain(const struct addr *addrs, size_t n, const struct addr *a)
 	return false;
 }
 
+bool addrs_have_family(const struct addr *addrs, size_t n, uint8_t family)
+{
+	for (size_t i = 0; i < n; i++)
+		if (addrs[i].family == family)
+			return true;
+	return false;
+}
+
 bool addrs_same_set(const struct addr *a, size_t n_a, const struct addr *b, size_t n_b)
 {
 	size_t found = 0;

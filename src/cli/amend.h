@@ -26,8 +26,8 @@ struct amendment {
 void amend_init(struct amendment *m, const struct kube_service *s);
 void amend_fini(struct amendment *m);
 /*
- * It asks for these addresses and for no others.  @pool: whose they
- * are, or NULL; a request for another pool, which would contradict, is taken away.
+ * It asks for these addresses and for no others.  @pool: whose they are, or NULL; a request for
+ * another pool, which would contradict, is taken away.
  */
 void amend_ask_addresses(struct amendment *m, const struct addr *addrs, size_t n, const char *pool);
 /* It asks for any address of the pool. */

@@ -87,14 +87,6 @@ static int check_to(const struct command_options *o, struct addr to[static IPAM_
 	return 0;
 }
 
-static bool has_family(const struct addr *addrs, size_t n, uint8_t family)
-{
-	for (size_t i = 0; i < n; i++)
-		if (addrs[i].family == family)
-			return true;
-	return false;
-}
-
 /* What is asked for of a family that is not moved goes on being asked for. */
 static void keep_other_family(const struct work *w, struct addr addrs[static IPAM_ADDRS_MAX],
                               size_t *n)
@@ -104,7 +96,7 @@ static void keep_other_family(const struct work *w, struct addr addrs[static IPA
 
 	ipam_request_of(w->edit.was, w->o->load_balancer_class, &r);
 	for (size_t i = 0; i < r.n_asked && *n < IPAM_ADDRS_MAX; i++)
-		if (!has_family(addrs, n_moved, r.asked[i].family))
+		if (!addrs_have_family(addrs, n_moved, r.asked[i].family))
 			addrs[(*n)++] = r.asked[i];
 	ipam_request_fini(&r);
 }

@@ -6,10 +6,10 @@
  * should have are chosen: of each family those asked for, else the one it has (in its status, or on
  * its way there), else the lowest free one of the pool in question.  Choosing may fail, and then
  * what the Service has stays; comparing the choice with the status names the action.  All addresses
- * come from one pool, and a Service that has an address never leaves its pool unasked.  Some
- * whose pool was divided by an edit stay together: what is held takes precedence over the
- * rule.  Nor does an edit move any Service: a request that was honoured once no longer counts,
- * whatever became of its pool (stays.c).
+ * come from one pool, and a Service that has an address never leaves its pool unasked.  Some whose
+ * pool was divided by an edit stay together: what is held takes precedence over the rule.  Nor does
+ * an edit move any Service: a request that was honoured once no longer counts, whatever became of
+ * its pool (stays.c).
  */
 #include "config.h"
 

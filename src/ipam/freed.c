@@ -170,10 +170,7 @@ static bool gets_any(const struct choice *c)
 
 static bool has_any_of(const struct ipam_service *s, uint8_t family)
 {
-	for (size_t i = 0; s && i < s->n; i++)
-		if (s->held[i].family == family)
-			return true;
-	return false;
+	return s && addrs_have_family(s->held, s->n, family);
 }
 
 /*

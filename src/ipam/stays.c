@@ -131,10 +131,7 @@ bool choice_wants(const struct ipam_request *r, uint8_t family)
 
 bool choice_asks_for(const struct ipam_request *r, uint8_t family)
 {
-	for (size_t i = 0; i < r->n_asked; i++)
-		if (r->asked[i].family == family)
-			return true;
-	return false;
+	return addrs_have_family(r->asked, r->n_asked, family);
 }
 
 void choice_pick(struct choice *c, const struct addr *a)
@@ -150,10 +147,7 @@ bool choice_has(const struct choice *c, const struct addr *a)
 
 bool choice_has_family(const struct choice *c, uint8_t family)
 {
-	for (size_t i = 0; i < c->picks.n; i++)
-		if (c->picks.addrs[i].family == family)
-			return true;
-	return false;
+	return addrs_have_family(c->picks.addrs, c->picks.n, family);
 }
 
 bool choice_has_any(const struct choice *c)

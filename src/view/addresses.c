@@ -75,10 +75,7 @@ const struct view_address *view_address_of(const struct view_service *s, const s
 
 bool view_has_family(const struct view_service *s, uint8_t family)
 {
-	for (size_t i = 0; i < s->n_cluster_ips; i++)
-		if (s->cluster_ips[i].family == family)
-			return true;
-	return false;
+	return addrs_have_family(s->cluster_ips, s->n_cluster_ips, family);
 }
 
 bool view_is_for_proxies(const struct view_service *s, uint8_t family)
